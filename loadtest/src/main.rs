@@ -1,0 +1,3 @@
+//! Load generator for Step Functions endpoints.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! expressway runs AWS Step Functions Express workflows in memory.

@@ -1,0 +1,3 @@
+//! The `expressway` command.
+
+fn main() {}
