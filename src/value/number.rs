@@ -1,0 +1,112 @@
+//! Numbers: exact integers, floats, and the original text for what fits neither.
+
+use std::cmp::Ordering;
+
+/// A number as it stands in a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Number<'a> {
+    /// An integer in the range of `i64`.
+    Int(i64),
+    /// An integer above `i64::MAX`.
+    UInt(u64),
+    /// A number with a fraction or an exponent.
+    Float(f64),
+    /// The text of a number that neither integers nor `f64` can hold.
+    Text(&'a str),
+}
+
+impl<'a> Number<'a> {
+    pub(super) fn from_integer_text(text: &'a str) -> Self {
+        text.parse().map(Number::Int).or_else(|_| text.parse().map(Number::UInt)).unwrap_or(Number::Text(text))
+    }
+
+    pub(super) fn from_decimal_text(text: &'a str) -> Self {
+        match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => Number::Float(value),
+            _ => Number::Text(text),
+        }
+    }
+
+    /// The nearest `f64`; infinite for text beyond its range.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::UInt(value) => value as f64,
+            Number::Float(value) => value,
+            Number::Text(text) => text.parse().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// The integer, when this was written as one and fits `i64`; `1.0` is none.
+    #[must_use]
+    pub fn as_i64(self) -> Option<i64> {
+        match self {
+            Number::Int(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether this was written without fraction and exponent.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        match self {
+            Number::Int(_) | Number::UInt(_) => true,
+            Number::Float(_) => false,
+            Number::Text(text) => !text.contains(['.', 'e', 'E']),
+        }
+    }
+
+    /// Compares by value: integers exactly, anything with a float as `f64`.
+    #[must_use]
+    pub fn compare(self, other: Number<'_>) -> Option<Ordering> {
+        match (self, other) {
+            (Number::Int(left), Number::Int(right)) => Some(left.cmp(&right)),
+            (Number::UInt(left), Number::UInt(right)) => Some(left.cmp(&right)),
+            (Number::Int(_), Number::UInt(_)) => Some(Ordering::Less),
+            (Number::UInt(_), Number::Int(_)) => Some(Ordering::Greater),
+            (Number::Text(left), Number::Text(right)) if left == right => Some(Ordering::Equal),
+            _ => self.as_f64().partial_cmp(&other.as_f64()),
+        }
+    }
+
+    /// Appends the number as JSON.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Number::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+            Number::UInt(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+            Number::Float(value) => write_float(value, out),
+            Number::Text(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+/// Decimal digits of an integer.
+pub(super) fn integer_size(value: u64) -> usize {
+    value.checked_ilog10().map_or(1, |digits| digits as usize + 1)
+}
+
+/// Bytes of a float as JSON.
+pub(super) fn float_size(value: f64) -> usize {
+    let mut buffer = Vec::with_capacity(24);
+    write_float(value, &mut buffer);
+    buffer.len()
+}
+
+/// Shortest text that reads back as the same float; whole numbers keep `.0`, as Java prints doubles.
+fn write_float(value: f64, out: &mut Vec<u8>) {
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(value);
+    match text.split_once('e') {
+        // Java: `1.0E10`.
+        Some((digits, exponent)) => {
+            out.extend_from_slice(digits.as_bytes());
+            if !digits.contains('.') {
+                out.extend_from_slice(b".0");
+            }
+            out.push(b'E');
+            out.extend_from_slice(exponent.as_bytes());
+        }
+        None => out.extend_from_slice(text.as_bytes()),
+    }
+}

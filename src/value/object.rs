@@ -1,0 +1,184 @@
+//! Built objects: entries in insertion order, with a hash index once there are many.
+
+use std::{hash::BuildHasher, sync::Arc};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::{Repr, Text, Value, ValueRef, View};
+
+/// Objects with more entries than this get a hash index; smaller ones are searched in order, which is faster.
+const INDEX_THRESHOLD: usize = 24;
+
+/// The entries of a built object with its written size and depth, both known when it is built.
+pub(super) struct Object {
+    entries: Entries,
+    size: usize,
+    depth: u32,
+}
+
+#[derive(Clone, Default)]
+struct Entries {
+    list: Vec<(Text, Value)>,
+    /// Places in `list` by the hash of the key; empty up to [`INDEX_THRESHOLD`] entries.
+    index: Option<Box<HashTable<u32>>>,
+}
+
+fn hash(key: &str) -> u64 {
+    FixedState::default().hash_one(key)
+}
+
+impl Entries {
+    fn find(&self, key: &str) -> Option<usize> {
+        match &self.index {
+            None => self.list.iter().position(|(name, _)| name.as_str() == key),
+            Some(index) => {
+                index.find(hash(key), |place| self.list[*place as usize].0.as_str() == key).map(|place| *place as usize)
+            }
+        }
+    }
+
+    fn push(&mut self, key: Text, value: Value) {
+        let place = self.list.len();
+        self.list.push((key, value));
+        let list = &self.list;
+        if let Some(index) = &mut self.index {
+            let place = u32::try_from(place).expect("an object has fewer entries than its text has bytes");
+            index.insert_unique(hash(list[place as usize].0.as_str()), place, |place| {
+                hash(list[*place as usize].0.as_str())
+            });
+        } else if place >= INDEX_THRESHOLD {
+            self.reindex();
+        }
+    }
+
+    fn reindex(&mut self) {
+        let list = &self.list;
+        let mut index = HashTable::with_capacity(list.len() * 2);
+        for (place, (key, _)) in list.iter().enumerate() {
+            index.insert_unique(hash(key.as_str()), place as u32, |place: &u32| hash(list[*place as usize].0.as_str()));
+        }
+        self.index = Some(Box::new(index));
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Value> {
+        let place = self.find(key)?;
+        let (_, value) = self.list.remove(place);
+        self.index = None;
+        if self.list.len() > INDEX_THRESHOLD {
+            self.reindex();
+        }
+        Some(value)
+    }
+}
+
+impl Object {
+    fn new(entries: Entries) -> Self {
+        let mut size = 2 + entries.list.len().saturating_sub(1);
+        let mut depth = 0;
+        for (key, value) in &entries.list {
+            size += key.json_size() + 1 + value.json_size();
+            depth = depth.max(value.depth());
+        }
+        Self { entries, size, depth: depth + 1 }
+    }
+
+    pub(super) fn entries(&self) -> &[(Text, Value)] {
+        &self.entries.list
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.entries.find(key).map(|place| &self.entries.list[place].1)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn depth(&self) -> u32 {
+        self.depth
+    }
+}
+
+/// Collects entries into an object value.
+#[derive(Default)]
+pub struct ObjectBuilder(Entries);
+
+impl ObjectBuilder {
+    /// A builder with room for `capacity` entries.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Entries { list: Vec::with_capacity(capacity), index: None })
+    }
+
+    /// Takes over the entries of `object`: without copying when nobody else holds it. `None` when it is no object.
+    #[must_use]
+    pub fn from_value(object: Value) -> Option<Self> {
+        if let Repr::Object(shared) = object.0 {
+            return Some(Self(
+                Arc::try_unwrap(shared).map_or_else(|shared| shared.entries.clone(), |owned| owned.entries),
+            ));
+        }
+        match object.view() {
+            View::Object(entries) => {
+                let mut list = Vec::with_capacity(8);
+                list.extend(entries.entries().map(|(key, value)| (key, ValueRef::to_value(value))));
+                let mut entries = Entries { list, index: None };
+                if entries.list.len() > INDEX_THRESHOLD {
+                    entries.reindex();
+                }
+                Some(Self(entries))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets `key`, in its old place if it is there already, else behind the others.
+    pub fn insert(&mut self, key: Text, value: Value) {
+        match self.0.find(key.as_str()) {
+            Some(place) => self.0.list[place].1 = value,
+            None => self.0.push(key, value),
+        }
+    }
+
+    /// Appends an entry whose key is known not to be there yet.
+    #[inline]
+    pub fn push(&mut self, key: Text, value: Value) {
+        debug_assert!(self.0.find(key.as_str()).is_none(), "push takes new keys only");
+        self.0.push(key, value);
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.find(key).map(|place| &self.0.list[place].1)
+    }
+
+    /// Takes `key` out, leaving `null` in its place, so that what it held can be changed and put back without a copy.
+    pub fn take(&mut self, key: &str) -> Option<Value> {
+        self.0.find(key).map(|place| std::mem::take(&mut self.0.list[place].1))
+    }
+
+    /// Removes `key`.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.0.remove(key)
+    }
+
+    /// Number of entries so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.list.len()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.list.is_empty()
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn finish(self) -> Value {
+        Value(Repr::Object(Arc::new(Object::new(self.0))))
+    }
+}

@@ -1,0 +1,448 @@
+//! JSON text to a [`Document`]: one pass that validates, indexes and makes the text canonical.
+//!
+//! White space is dropped and strings are re-escaped as they are passed, so that a document's text is what the writer
+//! would write: any node is then written out by copying its text, and its size is the length of that text. A text that is
+//! canonical already is taken over without a copy. Numbers stay text until somebody asks for their value.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    Document, Node, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder,
+    syntax_error::diagnose, write::escape_into,
+};
+
+/// The longest text that is parsed, in bytes: well above every quota, well below where offsets end.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+
+/// How deep arrays and objects may nest in a parsed text; the limit of Jackson, the parser of AWS.
+pub const MAX_NESTING_DEPTH: usize = 1000;
+
+/// Parses a text, taking its bytes over.
+pub(super) fn parse(source: Vec<u8>) -> Result<Value, ParseError> {
+    let mut scanner = Scanner::new(&source);
+    let Some(()) = scanner.scan() else { return Err(diagnose(&source)) };
+    let Scanner { mut out, copied, nodes, unescaped, escapes, suspects, end, max_depth, .. } = scanner;
+    let text = if copied == 0 && end == source.len() {
+        String::from_utf8(source).map_err(|error| diagnose(error.as_bytes()))?
+    } else {
+        out.extend_from_slice(&source[copied..end]);
+        String::from_utf8(out).map_err(|_| diagnose(&source))?
+    };
+    let document = Arc::new(Document::new(text, nodes, unescaped, escapes, max_depth));
+    let root = ValueRef::node(&document, 0);
+    if suspects.iter().any(|suspect| has_duplicate_keys(&document, *suspect)) {
+        return parse(last_of_equal_keys(root).to_json().into_bytes());
+    }
+    Ok(match document.node(0).kind {
+        NodeKind::Null | NodeKind::False | NodeKind::True => root.to_value(),
+        _ => Value(Repr::Node(document, 0)),
+    })
+}
+
+fn has_duplicate_keys(document: &Arc<Document>, object: u32) -> bool {
+    match ValueRef::node(document, object).view() {
+        View::Object(entries) => {
+            let mut seen = HashSet::new();
+            !entries.iter().all(|(key, _)| seen.insert(key))
+        }
+        _ => false,
+    }
+}
+
+/// Rebuilds a value so that of equal keys only the last is left. Depth is bounded by [`MAX_NESTING_DEPTH`].
+fn last_of_equal_keys(value: ValueRef<'_>) -> Value {
+    match value.view() {
+        View::Object(entries) => {
+            let mut builder = ObjectBuilder::default();
+            for (key, value) in entries.entries() {
+                builder.insert(key, last_of_equal_keys(value));
+            }
+            builder.finish()
+        }
+        View::Array(items) => {
+            let mut builder = ArrayBuilder::default();
+            for item in items.iter() {
+                builder.push(last_of_equal_keys(item));
+            }
+            builder.finish()
+        }
+        _ => value.to_value(),
+    }
+}
+
+/// An array or object that is still open.
+struct Open {
+    node: u32,
+    is_object: bool,
+    /// One bit for each kind of key seen, by a cheap hash: two keys on one bit make the object a suspect.
+    keys_seen: u64,
+    suspect: bool,
+}
+
+struct Scanner<'a> {
+    source: &'a [u8],
+    /// Where the scanner reads.
+    at: usize,
+    /// Canonical text so far, without what stands at `copied..at`, which is canonical as it is.
+    out: Vec<u8>,
+    copied: usize,
+    nodes: Vec<Node>,
+    unescaped: String,
+    escapes: Vec<(u32, u32)>,
+    /// Objects in which two keys may be equal.
+    suspects: Vec<u32>,
+    /// Where the document's last byte is passed.
+    end: usize,
+    max_depth: u32,
+}
+
+#[derive(PartialEq)]
+enum Expect {
+    Value,
+    ValueOrClose,
+    KeyOrClose,
+    Key,
+    CommaOrClose,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(source: &'a [u8]) -> Self {
+        Self {
+            source,
+            at: 0,
+            out: Vec::new(),
+            copied: 0,
+            nodes: Vec::with_capacity(source.len() / 9 + 4),
+            unescaped: String::new(),
+            escapes: Vec::new(),
+            suspects: Vec::new(),
+            end: 0,
+            max_depth: 0,
+        }
+    }
+
+    /// `None` when the text is not JSON.
+    fn scan(&mut self) -> Option<()> {
+        if self.source.len() > MAX_DOCUMENT_BYTES {
+            return None;
+        }
+        let mut open: Vec<Open> = Vec::with_capacity(8);
+        let mut expect = Expect::Value;
+        loop {
+            let byte = self.next_token()?;
+            match expect {
+                Expect::KeyOrClose | Expect::ValueOrClose if byte == b'}' || byte == b']' => {
+                    expect = self.close(&mut open, byte)?;
+                }
+                Expect::Key | Expect::KeyOrClose => {
+                    if byte != b'"' {
+                        return None;
+                    }
+                    let start = self.at;
+                    self.string()?;
+                    let key = &self.source[start + 1..self.at - 1];
+                    let object = open.last_mut()?;
+                    let bit = 1_u64 << (key_hash(key) & 63);
+                    object.suspect |= object.keys_seen & bit != 0;
+                    object.keys_seen |= bit;
+                    if self.next_token()? != b':' {
+                        return None;
+                    }
+                    self.at += 1;
+                    expect = Expect::Value;
+                    continue;
+                }
+                Expect::CommaOrClose => {
+                    if byte == b',' {
+                        self.at += 1;
+                        expect = if open.last()?.is_object { Expect::Key } else { Expect::Value };
+                        continue;
+                    }
+                    expect = self.close(&mut open, byte)?;
+                }
+                Expect::Value | Expect::ValueOrClose => match byte {
+                    b'{' | b'[' => {
+                        let is_object = byte == b'{';
+                        let node = u32::try_from(self.nodes.len()).ok()?;
+                        if open.len() >= MAX_NESTING_DEPTH {
+                            return None;
+                        }
+                        open.push(Open { node, is_object, keys_seen: 0, suspect: false });
+                        self.max_depth = self.max_depth.max(open.len() as u32);
+                        let kind = if is_object { NodeKind::Object } else { NodeKind::Array };
+                        let start = self.position(self.at);
+                        self.nodes.push(Node { start, end: 0, link: 0, kind });
+                        self.at += 1;
+                        expect = if is_object { Expect::KeyOrClose } else { Expect::ValueOrClose };
+                        continue;
+                    }
+                    b'"' => {
+                        self.string()?;
+                        expect = Expect::CommaOrClose;
+                    }
+                    b't' => expect = self.word(b"true", NodeKind::True)?,
+                    b'f' => expect = self.word(b"false", NodeKind::False)?,
+                    b'n' => expect = self.word(b"null", NodeKind::Null)?,
+                    _ => {
+                        self.number()?;
+                        expect = Expect::CommaOrClose;
+                    }
+                },
+            }
+            if open.is_empty() {
+                self.end = self.at;
+                return self.source[self.at..].iter().all(|byte| is_white_space(*byte)).then_some(());
+            }
+        }
+    }
+
+    /// Where a place in the source is in the canonical text.
+    #[inline]
+    fn position(&self, at: usize) -> u32 {
+        (self.out.len() + at - self.copied) as u32
+    }
+
+    /// The next byte that is no white space; white space in between is left out of the canonical text.
+    #[inline]
+    fn next_token(&mut self) -> Option<u8> {
+        let byte = *self.source.get(self.at)?;
+        if byte > b' ' {
+            return Some(byte);
+        }
+        self.skip_white_space()
+    }
+
+    fn skip_white_space(&mut self) -> Option<u8> {
+        let start = self.at;
+        while is_white_space(*self.source.get(self.at)?) {
+            self.at += 1;
+        }
+        if start != self.at {
+            if self.out.capacity() == 0 {
+                self.out.reserve_exact(self.source.len());
+            }
+            self.out.extend_from_slice(&self.source[self.copied..start]);
+            self.copied = self.at;
+        }
+        Some(self.source[self.at])
+    }
+
+    fn close(&mut self, open: &mut Vec<Open>, byte: u8) -> Option<Expect> {
+        let Open { node, is_object, suspect, .. } = open.pop()?;
+        if byte != if is_object { b'}' } else { b']' } {
+            return None;
+        }
+        self.at += 1;
+        let (end, link) = (self.position(self.at), self.nodes.len() as u32);
+        let closed = &mut self.nodes[node as usize];
+        (closed.end, closed.link) = (end, link);
+        if suspect {
+            self.suspects.push(node);
+        }
+        Some(Expect::CommaOrClose)
+    }
+
+    fn word(&mut self, word: &[u8], kind: NodeKind) -> Option<Expect> {
+        if !self.source[self.at..].starts_with(word) {
+            return None;
+        }
+        let start = self.position(self.at);
+        self.at += word.len();
+        self.nodes.push(Node { start, end: self.position(self.at), link: 0, kind });
+        Some(Expect::CommaOrClose)
+    }
+
+    /// RFC 8259 section 6.
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        let mut at = self.at;
+        let digits = |at: &mut usize| {
+            let from = *at;
+            while self.source.get(*at).is_some_and(u8::is_ascii_digit) {
+                *at += 1;
+            }
+            *at - from
+        };
+        let mut kind = NodeKind::Integer;
+        if self.source[at] == b'-' {
+            at += 1;
+        }
+        let leading_zero = self.source.get(at) == Some(&b'0');
+        let count = digits(&mut at);
+        if count == 0 || (leading_zero && count > 1) {
+            return None;
+        }
+        if self.source.get(at) == Some(&b'.') {
+            kind = NodeKind::Decimal;
+            at += 1;
+            if digits(&mut at) == 0 {
+                return None;
+            }
+        }
+        if matches!(self.source.get(at), Some(b'e' | b'E')) {
+            kind = NodeKind::Decimal;
+            at += 1;
+            if matches!(self.source.get(at), Some(b'+' | b'-')) {
+                at += 1;
+            }
+            if digits(&mut at) == 0 {
+                return None;
+            }
+        }
+        self.at = at;
+        let (start, end) = (self.position(start), self.position(at));
+        self.nodes.push(Node { start, end, link: 0, kind });
+        Some(())
+    }
+
+    /// A string, with `at` at its opening quote.
+    #[inline]
+    fn string(&mut self) -> Option<()> {
+        let start = self.at;
+        let at = plain_run(self.source, start + 1);
+        match self.source.get(at)? {
+            b'"' => {
+                self.at = at + 1;
+                let (start, end) = (self.position(start), self.position(self.at));
+                self.nodes.push(Node { start, end, link: 0, kind: NodeKind::String });
+                Some(())
+            }
+            b'\\' => self.escaped_string(start),
+            _ => None,
+        }
+    }
+
+    fn escaped_string(&mut self, start: usize) -> Option<()> {
+        let mut at = start + 1;
+        loop {
+            at = plain_run(self.source, at);
+            match self.source.get(at)? {
+                b'"' => break,
+                b'\\' => at += 2,
+                _ => return None,
+            }
+        }
+        self.out.extend_from_slice(&self.source[self.copied..start]);
+        let canonical_start = self.out.len() as u32;
+        let unescaped_start = self.unescaped.len();
+        self.out.push(b'"');
+        unescape(&self.source[start + 1..at], &mut self.unescaped, &mut self.out)?;
+        self.out.push(b'"');
+        self.at = at + 1;
+        self.copied = self.at;
+        let kind = if self.out.len() - canonical_start as usize - 2 == self.unescaped.len() - unescaped_start {
+            // Escapes that nothing needed: the canonical text has none left.
+            self.unescaped.truncate(unescaped_start);
+            NodeKind::String
+        } else {
+            self.escapes.push((unescaped_start as u32, self.unescaped.len() as u32));
+            NodeKind::EscapedString
+        };
+        let link = self.escapes.len().saturating_sub(1) as u32;
+        self.nodes.push(Node { start: canonical_start, end: self.out.len() as u32, link, kind });
+        Some(())
+    }
+}
+
+fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Spreads keys over 64 values by what differs most often: length, first and last byte.
+#[inline]
+fn key_hash(key: &[u8]) -> usize {
+    match key {
+        [] => 0,
+        [first, .., last] => key.len().wrapping_mul(7) ^ usize::from(*first).wrapping_mul(31) ^ usize::from(*last),
+        [only] => usize::from(*only) ^ 1,
+    }
+}
+
+/// The first place from `at` on that holds a quote, a back-slash or a control character; eight bytes at a time.
+#[inline]
+fn plain_run(source: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    while let Some(chunk) = source.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("the slice has eight bytes"));
+        // The high bit of each byte that is zero after the exclusive or; false positives only behind a true one.
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while source.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        at += 1;
+    }
+    at
+}
+
+/// Unescapes what stands between the quotes of a JSON string into `plain`, and writes it re-escaped to `canonical`.
+/// A surrogate without its other half becomes U+FFFD in `plain` and keeps its escape in `canonical`.
+fn unescape(raw: &[u8], plain: &mut String, canonical: &mut Vec<u8>) -> Option<()> {
+    let mut at = 0;
+    while at < raw.len() {
+        let run = raw[at..].iter().position(|byte| *byte == b'\\').map_or(raw.len(), |length| at + length);
+        if run > at {
+            plain.push_str(std::str::from_utf8(&raw[at..run]).ok()?);
+            canonical.extend_from_slice(&raw[at..run]);
+        }
+        if run == raw.len() {
+            break;
+        }
+        at = run + 2;
+        let character = match raw.get(run + 1)? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = hex4(raw, at)?;
+                at += 4;
+                let low = (0xD800..0xDC00)
+                    .contains(&unit)
+                    .then(|| (raw.get(at..at + 2) == Some(b"\\u")).then(|| hex4(raw, at + 2)).flatten())
+                    .flatten()
+                    .filter(|low| (0xDC00..0xE000).contains(low));
+                let code = match low {
+                    Some(low) => {
+                        at += 6;
+                        0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)
+                    }
+                    None => unit,
+                };
+                match char::from_u32(code) {
+                    Some(character) => character,
+                    None => {
+                        plain.push(char::REPLACEMENT_CHARACTER);
+                        canonical.extend_from_slice(&raw[run..run + 6]);
+                        continue;
+                    }
+                }
+            }
+            _ => return None,
+        };
+        plain.push(character);
+        escape_into(character.encode_utf8(&mut [0; 4]), canonical);
+    }
+    Some(())
+}
+
+fn hex4(raw: &[u8], at: usize) -> Option<u32> {
+    raw.get(at..at + 4)?.iter().try_fold(0, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?))
+}
+
+/// The characters of a JSON string token, quotes included; `None` when it is none.
+pub(crate) fn unescape_string_token(token: &[u8]) -> Option<String> {
+    let inner = token.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut plain = String::with_capacity(inner.len());
+    unescape(inner, &mut plain, &mut Vec::new())?;
+    Some(plain)
+}

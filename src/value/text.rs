@@ -1,0 +1,108 @@
+//! A string value, also the key of an object: the string forms of `Value` under a type that says so.
+
+use std::{fmt, sync::Arc};
+
+use super::{Document, NodeKind, Repr, SHORT_CAPACITY, Value};
+
+/// A string of the data plane: short ones in place, long ones shared, or a node of a document. Cheap to clone.
+#[derive(Clone)]
+pub struct Text(pub(super) Repr);
+
+impl Text {
+    /// The characters.
+    #[inline]
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        repr_as_str(&self.0).unwrap_or_default()
+    }
+
+    /// A string node of a document, without copying it.
+    #[inline]
+    pub(super) fn node(document: &Arc<Document>, node: u32) -> Text {
+        Text(Repr::Node(Arc::clone(document), node))
+    }
+
+    /// Bytes of the string written as JSON.
+    pub(super) fn json_size(&self) -> usize {
+        match &self.0 {
+            Repr::Node(document, node) => document.node(*node).raw_size(),
+            _ => super::write::escaped_size(self.as_str()),
+        }
+    }
+
+    /// The JSON text as it stands in the document it came from, if it is from one.
+    pub(super) fn raw(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Node(document, node) => Some(document.raw(document.node(*node))),
+            _ => None,
+        }
+    }
+}
+
+/// The characters of any string form.
+#[inline]
+pub(super) fn repr_as_str(repr: &Repr) -> Option<&str> {
+    match repr {
+        Repr::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)]).ok(),
+        Repr::String(text) => Some(text.as_ref()),
+        Repr::Node(document, node) => {
+            let node = document.node(*node);
+            matches!(node.kind, NodeKind::String | NodeKind::EscapedString).then(|| document.string(node))
+        }
+        _ => None,
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        if text.len() <= SHORT_CAPACITY {
+            let mut bytes = [0; SHORT_CAPACITY];
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            Text(Repr::Short { length: text.len() as u8, bytes })
+        } else {
+            Text(Repr::String(Arc::new(text.into())))
+        }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        if text.len() <= SHORT_CAPACITY {
+            Text::from(text.as_str())
+        } else {
+            Text(Repr::String(Arc::new(text.into_boxed_str())))
+        }
+    }
+}
+
+impl TryFrom<Value> for Text {
+    type Error = Value;
+
+    /// The string that this value is.
+    ///
+    /// # Errors
+    /// The value itself when it is not a string.
+    fn try_from(value: Value) -> Result<Self, Value> {
+        if value.as_str().is_some() { Ok(Text(value.0)) } else { Err(value) }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), formatter)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,343 @@
+//! Borrowed ways to look at a value, the same for parsed and for built ones.
+
+use std::sync::Arc;
+
+use super::{Document, NodeKind, Number, Repr, Text, Value, text::repr_as_str};
+
+/// A borrowed value. `Copy`; walking with it counts no references.
+#[derive(Clone, Copy)]
+pub struct ValueRef<'a>(Borrowed<'a>);
+
+#[derive(Clone, Copy)]
+enum Borrowed<'a> {
+    Built(&'a Value),
+    Node(&'a Arc<Document>, u32),
+}
+
+/// What a value is.
+#[derive(Clone, Copy)]
+pub enum View<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number<'a>),
+    /// A string, without quotes and escapes.
+    String(&'a str),
+    /// An array.
+    Array(ArrayView<'a>),
+    /// An object.
+    Object(ObjectView<'a>),
+}
+
+/// A borrowed array.
+#[derive(Clone, Copy)]
+pub struct ArrayView<'a>(Borrowed<'a>);
+
+/// A borrowed object.
+#[derive(Clone, Copy)]
+pub struct ObjectView<'a>(Borrowed<'a>);
+
+impl<'a> ValueRef<'a> {
+    #[inline]
+    pub(super) fn built(value: &'a Value) -> Self {
+        Self(Borrowed::Built(value))
+    }
+
+    #[inline]
+    pub(super) fn node(document: &'a Arc<Document>, node: u32) -> Self {
+        Self(Borrowed::Node(document, node))
+    }
+
+    /// What this value is, for matching.
+    #[inline]
+    #[must_use]
+    pub fn view(self) -> View<'a> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Null => View::Null,
+                Repr::Bool(value) => View::Bool(*value),
+                Repr::Int(value) => View::Number(Number::Int(*value)),
+                Repr::UInt(value) => View::Number(Number::UInt(*value)),
+                Repr::Float(value) => View::Number(Number::Float(*value)),
+                Repr::Short { .. } | Repr::String(_) => View::String(repr_as_str(&value.0).unwrap_or_default()),
+                Repr::Array(_) => View::Array(ArrayView(self.0)),
+                Repr::Object(_) => View::Object(ObjectView(self.0)),
+                Repr::Node(document, node) => ValueRef::node(document, *node).view(),
+            },
+            Borrowed::Node(document, place) => {
+                let node = document.node(place);
+                match node.kind {
+                    NodeKind::Null => View::Null,
+                    NodeKind::False => View::Bool(false),
+                    NodeKind::True => View::Bool(true),
+                    NodeKind::Integer => View::Number(Number::from_integer_text(document.raw(node))),
+                    NodeKind::Decimal => View::Number(Number::from_decimal_text(document.raw(node))),
+                    NodeKind::String | NodeKind::EscapedString => View::String(document.string(node)),
+                    NodeKind::Array => View::Array(ArrayView(self.0)),
+                    NodeKind::Object => View::Object(ObjectView(self.0)),
+                }
+            }
+        }
+    }
+
+    /// The value itself, shared.
+    #[inline]
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        match self.0 {
+            Borrowed::Built(value) => value.clone(),
+            Borrowed::Node(document, place) => match document.node(place).kind {
+                NodeKind::Null => Value::NULL,
+                NodeKind::False => Value::from(false),
+                NodeKind::True => Value::from(true),
+                _ => Value(Repr::Node(Arc::clone(document), place)),
+            },
+        }
+    }
+
+    /// The member `key` of an object; `None` when this is no object or has no such member.
+    #[inline]
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
+        match self.view() {
+            View::Object(object) => object.get(key),
+            _ => None,
+        }
+    }
+
+    /// The item at `index` of an array; `None` when this is no array or is shorter.
+    #[inline]
+    #[must_use]
+    pub fn index(self, index: usize) -> Option<ValueRef<'a>> {
+        match self.view() {
+            View::Array(array) => array.get(index),
+            _ => None,
+        }
+    }
+
+    /// The text of a string; `None` for anything else.
+    #[inline]
+    #[must_use]
+    pub fn as_str(self) -> Option<&'a str> {
+        match self.view() {
+            View::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The boolean; `None` for anything else.
+    #[must_use]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.view() {
+            View::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number; `None` for anything else.
+    #[must_use]
+    pub fn as_number(self) -> Option<Number<'a>> {
+        match self.view() {
+            View::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        matches!(self.view(), View::Null)
+    }
+
+    /// The canonical JSON text, when this is a node of a parsed document.
+    #[inline]
+    pub(super) fn raw(self) -> Option<&'a str> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Node(document, node) => Some(document.raw(document.node(*node))),
+                _ => None,
+            },
+            Borrowed::Node(document, node) => Some(document.raw(document.node(node))),
+        }
+    }
+
+    /// The kind of value in JSON's words: `null`, `boolean`, `number`, `string`, `array`, `object`.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self.view() {
+            View::Null => "null",
+            View::Bool(_) => "boolean",
+            View::Number(_) => "number",
+            View::String(_) => "string",
+            View::Array(_) => "array",
+            View::Object(_) => "object",
+        }
+    }
+}
+
+impl<'a> ArrayView<'a> {
+    /// Number of items. Linear for parsed arrays, whose items are counted.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Array(array))) => array.items().len(),
+            _ => self.iter().count(),
+        }
+    }
+
+    /// Whether there are no items.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The item at `index`. Linear for parsed arrays: to visit all items, use [`ArrayView::iter`].
+    #[must_use]
+    pub fn get(self, index: usize) -> Option<ValueRef<'a>> {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Array(array))) => array.items().get(index).map(Value::as_ref),
+            _ => self.iter().nth(index),
+        }
+    }
+
+    /// The items in order.
+    pub fn iter(self) -> impl Iterator<Item = ValueRef<'a>> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Array(array) => Items::Built(array.items().iter()),
+                _ => Items::Built([].iter()),
+            },
+            Borrowed::Node(document, place) => {
+                Items::Node { document, place: place + 1, end: document.node(place).link }
+            }
+        }
+    }
+}
+
+enum Items<'a> {
+    Built(std::slice::Iter<'a, Value>),
+    Node { document: &'a Arc<Document>, place: u32, end: u32 },
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = ValueRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<ValueRef<'a>> {
+        match self {
+            Items::Built(items) => items.next().map(Value::as_ref),
+            Items::Node { document, place, end } => {
+                if *place >= *end {
+                    return None;
+                }
+                let item = ValueRef::node(document, *place);
+                *place = document.node(*place).next(*place);
+                Some(item)
+            }
+        }
+    }
+}
+
+impl<'a> ObjectView<'a> {
+    /// Number of entries. Linear for parsed objects, whose entries are counted.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Object(object))) => object.entries().len(),
+            _ => self.iter().count(),
+        }
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The value of `key`. Linear for parsed objects.
+    #[inline]
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Object(object) => object.get(key).map(Value::as_ref),
+                _ => None,
+            },
+            Borrowed::Node(document, place) => {
+                let end = document.node(place).link;
+                let mut place = place + 1;
+                while place < end {
+                    let name = document.node(place);
+                    if name.raw_size() == key.len() + 2 || name.kind == NodeKind::EscapedString {
+                        if document.string(name) == key {
+                            return Some(ValueRef::node(document, place + 1));
+                        }
+                    }
+                    place = document.node(place + 1).next(place + 1);
+                }
+                None
+            }
+        }
+    }
+
+    /// Keys and values in order.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> {
+        self.walk().map(|entry| match entry {
+            Entry::Built((key, value)) => (key.as_str(), value.as_ref()),
+            Entry::Node(document, place) => {
+                (document.string(document.node(place)), ValueRef::node(document, place + 1))
+            }
+        })
+    }
+
+    /// Keys, shared, and values in order.
+    pub(super) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
+        self.walk().map(|entry| match entry {
+            Entry::Built((key, value)) => (key.clone(), value.as_ref()),
+            Entry::Node(document, place) => (Text::node(document, place), ValueRef::node(document, place + 1)),
+        })
+    }
+
+    fn walk(self) -> Walk<'a> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Object(object) => Walk::Built(object.entries().iter()),
+                _ => Walk::Built([].iter()),
+            },
+            Borrowed::Node(document, place) => {
+                Walk::Node { document, place: place + 1, end: document.node(place).link }
+            }
+        }
+    }
+}
+
+enum Entry<'a> {
+    Built(&'a (Text, Value)),
+    Node(&'a Arc<Document>, u32),
+}
+
+enum Walk<'a> {
+    Built(std::slice::Iter<'a, (Text, Value)>),
+    Node { document: &'a Arc<Document>, place: u32, end: u32 },
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Entry<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        match self {
+            Walk::Built(entries) => entries.next().map(Entry::Built),
+            Walk::Node { document, place, end } => {
+                if *place >= *end {
+                    return None;
+                }
+                let key = *place;
+                *place = document.node(key + 1).next(key + 1);
+                Some(Entry::Node(document, key))
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Values to compact JSON text.
+
+use super::{Value, ValueRef, View};
+
+impl Value {
+    /// This value as compact JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.as_ref().to_json()
+    }
+
+    /// Appends this value as compact JSON to `out`.
+    #[inline]
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        self.as_ref().write_json(out);
+    }
+}
+
+impl ValueRef<'_> {
+    /// This value as compact JSON.
+    #[must_use]
+    pub fn to_json(self) -> String {
+        let mut out = Vec::with_capacity(128);
+        self.write_json(&mut out);
+        String::from_utf8(out).expect("values hold strings, and their JSON is made of strings and ASCII")
+    }
+
+    /// Appends this value as compact JSON to `out`. The recursion is bounded by the depth that values can have.
+    pub fn write_json(self, out: &mut Vec<u8>) {
+        if let Some(raw) = self.raw() {
+            out.extend_from_slice(raw.as_bytes());
+            return;
+        }
+        match self.view() {
+            View::Null => out.extend_from_slice(b"null"),
+            View::Bool(true) => out.extend_from_slice(b"true"),
+            View::Bool(false) => out.extend_from_slice(b"false"),
+            View::Number(number) => number.write(out),
+            View::String(text) => {
+                out.push(b'"');
+                escape_into(text, out);
+                out.push(b'"');
+            }
+            View::Array(items) => {
+                out.push(b'[');
+                for (place, item) in items.iter().enumerate() {
+                    if place > 0 {
+                        out.push(b',');
+                    }
+                    item.write_json(out);
+                }
+                out.push(b']');
+            }
+            View::Object(entries) => {
+                out.push(b'{');
+                for (place, (key, value)) in entries.entries().enumerate() {
+                    if place > 0 {
+                        out.push(b',');
+                    }
+                    if let Some(raw) = key.raw() {
+                        out.extend_from_slice(raw.as_bytes());
+                    } else {
+                        out.push(b'"');
+                        escape_into(key.as_str(), out);
+                        out.push(b'"');
+                    }
+                    out.push(b':');
+                    value.write_json(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+}
+
+/// For each byte: 0 when it stands for itself in a JSON string, the letter of its short escape, or `u`.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 32 {
+        table[byte] = b'u';
+        byte += 1;
+    }
+    table[8] = b'b';
+    table[9] = b't';
+    table[10] = b'n';
+    table[12] = b'f';
+    table[13] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Appends `text` as it stands between the quotes of a JSON string, escaped as Jackson does: only what must be.
+pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (place, byte) in bytes.iter().enumerate() {
+        let escape = ESCAPES[usize::from(*byte)];
+        if escape == 0 {
+            continue;
+        }
+        out.extend_from_slice(&bytes[done..place]);
+        done = place + 1;
+        if escape == b'u' {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(*byte >> 4)]);
+            out.push(HEX[usize::from(*byte & 15)]);
+        } else {
+            out.extend_from_slice(&[b'\\', escape]);
+        }
+    }
+    out.extend_from_slice(&bytes[done..]);
+}
+
+/// Bytes of `text` as a JSON string, with its quotes.
+pub(super) fn escaped_size(text: &str) -> usize {
+    let escapes = text.bytes().map(|byte| match ESCAPES[usize::from(byte)] {
+        0 => 1,
+        b'u' => 6,
+        _ => 2,
+    });
+    2 + escapes.sum::<usize>()
+}
