@@ -1,0 +1,4 @@
+//! Plain values named in the AWS API or in the Amazon States Language.
+
+pub mod error_name;
+pub mod quota;
