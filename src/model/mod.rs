@@ -1,4 +1,5 @@
 //! Plain values named in the AWS API or in the Amazon States Language.
 
 pub mod error_name;
+pub mod execution;
 pub mod quota;

@@ -1,0 +1,53 @@
+//! What Task states call: the [`TaskHandler`] contract, and its adapters.
+
+pub mod in_process;
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::{Value, value::Text};
+
+/// A call that a Task state makes.
+#[derive(Clone, Debug)]
+pub struct TaskRequest {
+    /// `Resource`, as the definition has it.
+    pub resource: Arc<str>,
+    /// The effective input: after `InputPath` and `Parameters`.
+    pub input: Value,
+    /// `Credentials`, evaluated.
+    pub credentials: Option<Value>,
+    /// How long the call may take, in milliseconds from now; the call is dropped when they are over.
+    pub deadline_ms: u64,
+}
+
+/// Why a call failed; the state's `Retry` and `Catch` see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskError {
+    /// The error name, such as `Lambda.ServiceException` or the type of an exception.
+    pub error: Text,
+    /// The cause.
+    pub cause: Text,
+}
+
+impl TaskError {
+    /// An error of the given name and cause.
+    pub fn new(error: impl Into<Text>, cause: impl Into<Text>) -> Self {
+        Self { error: error.into(), cause: cause.into() }
+    }
+}
+
+/// What a call comes to.
+pub type TaskResult = Result<Value, TaskError>;
+
+/// A call under way. Dropping it cancels the call.
+pub type TaskFuture = Pin<Box<dyn Future<Output = TaskResult> + Send>>;
+
+/// Answers the calls of Task states to some resources.
+///
+/// `invoke` is called on the shard that runs the execution and must not block. The future is polled there too, and is
+/// dropped when the task times out or its execution ends. A result above
+/// [`MAX_PAYLOAD_BYTES`](crate::model::quota::MAX_PAYLOAD_BYTES) fails the task with `States.DataLimitExceeded`; a panic
+/// fails it with `States.TaskFailed`.
+pub trait TaskHandler: Send + Sync + 'static {
+    /// Begins a call.
+    fn invoke(&self, request: TaskRequest) -> TaskFuture;
+}
