@@ -1,0 +1,82 @@
+//! The command line.
+
+use crate::command::{baseline, compare, ready, run, waiting};
+use crate::failure::Failure;
+use crate::terminal;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exit code of a measurement that was made and found wanting: errors among the replies, or a ratio past its limit.
+const EXIT_FOUND_WANTING: u8 = 1;
+/// Exit code of a measurement that could not be made.
+const EXIT_FAILED: u8 = 2;
+
+/// Load generator for Step Functions endpoints.
+#[derive(Debug, Parser)]
+#[command(
+    name = "loadtest",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  loadtest run --endpoint http://127.0.0.1:8083 --workload w1
+  loadtest run --endpoint http://127.0.0.1:8083 --workload w2 --action StartSyncExecution --mode open --rate 20000
+  loadtest compare --workload w1 --pairs 5
+  loadtest waiting --count 1000000
+  loadtest ready --definitions 100
+
+Exit codes: 0 measured and all well, 1 measured with errors or past a limit, 2 not measured."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArguments),
+    Baseline(baseline::BaselineArguments),
+    Compare(compare::CompareArguments),
+    Waiting(waiting::WaitingArguments),
+    Ready(ready::ReadyArguments),
+}
+
+/// How a measurement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// All well.
+    Well,
+    /// Errors among the replies, or a figure past its limit.
+    Wanting,
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let finding: Result<Finding, Failure> = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Baseline(arguments) => baseline::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Waiting(arguments) => waiting::run(&arguments),
+        Command::Ready(arguments) => ready::run(&arguments),
+    };
+    match finding {
+        Ok(Finding::Well) => ExitCode::SUCCESS,
+        Ok(Finding::Wanting) => ExitCode::from(EXIT_FOUND_WANTING),
+        Err(failure) => {
+            terminal::remark(&format!("error: {failure}"));
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,224 @@
+//! `loadtest compare`: the server against bare hyper, in turn, pair by pair.
+//!
+//! Both run at the same time but only one is loaded, A B A B, so that a machine whose speed drifts disturbs a ratio little;
+//! the median of the ratios is the figure.
+
+use crate::child_server::ChildServer;
+use crate::cli::Finding;
+use crate::client;
+use crate::command::baseline::Accept;
+use crate::command::load_options::{LoadOptions, within};
+use crate::command::run::{WorkloadOptions, drive_with_progress};
+use crate::command::server_command::ServerCommand;
+use crate::endpoint::Endpoint;
+use crate::failure::{Context, Failure};
+use crate::load::LoadPlan;
+use crate::machine::Machine;
+use crate::process::ProcessId;
+use crate::reply::{self, Verdict};
+use crate::report::{self, LoadReport, duration_text, median};
+use crate::request;
+use crate::terminal;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Most pairs.
+const MAX_PAIRS: usize = 100;
+
+/// Compare a server with bare hyper under the same load, and print the ratios of rate and CPU per request.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  loadtest compare --workload w1
+  loadtest compare --workload w1 --pairs 9 --min-rate-ratio 0.75 --max-cpu-ratio 1.4
+  loadtest compare --workload w2 --action StartSyncExecution --json compare.json
+  loadtest compare --workload w1 --server-command 'target/release/expressway serve --listen 127.0.0.1:PORT --shards 2'
+
+The rate ratio is server / hyper (1 is as fast as hyper), the CPU ratio likewise (1 is as cheap). The baseline answers a
+body of the size that the server answered to one request beforehand.")]
+pub(crate) struct CompareArguments {
+    #[command(flatten)]
+    server: ServerCommand,
+    #[command(flatten)]
+    what: WorkloadOptions,
+    /// How many times each is measured.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pairs: usize,
+    /// Shards of the baseline [default: cores].
+    #[arg(long, value_name = "N")]
+    baseline_shards: Option<usize>,
+    /// How connections are spread over the baseline's shards.
+    #[arg(long, value_enum, default_value_t = Accept::Even)]
+    baseline_accept: Accept,
+    #[command(flatten)]
+    load: LoadOptions,
+    /// Exit with 1 when the median rate ratio is below this.
+    #[arg(long, value_name = "RATIO")]
+    min_rate_ratio: Option<f64>,
+    /// Exit with 1 when the median CPU ratio is above this.
+    #[arg(long, value_name = "RATIO")]
+    max_cpu_ratio: Option<f64>,
+    /// Write the report as JSON into this file; `-` is stdout, instead of the text.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// One of the two, ready to be loaded.
+struct Side {
+    name: &'static str,
+    process: ProcessId,
+    plan: LoadPlan,
+    /// Kept so that the process lives as long as it is needed.
+    _child: ChildServer,
+}
+
+/// A baseline's run and the server's after it.
+struct Pair {
+    baseline: LoadReport,
+    server: LoadReport,
+}
+
+impl Pair {
+    fn rate_ratio(&self) -> f64 {
+        self.server.requests_per_second / self.baseline.requests_per_second
+    }
+
+    fn cpu_ratio(&self) -> Option<f64> {
+        Some(self.server.server_cpu_total_us()? / self.baseline.server_cpu_total_us()?)
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When a server cannot be started, refuses the workload, or the options are wrong.
+pub(crate) fn run(arguments: &CompareArguments) -> Result<Finding, Failure> {
+    within("--pairs", arguments.pairs, MAX_PAIRS)?;
+    let workload = arguments.what.choose()?;
+    let (server, state_machine_arn, reply_bytes) = start_server(arguments)?;
+    let baseline = start_baseline(arguments, &state_machine_arn, &workload.input, reply_bytes)?;
+    let machine = Machine::read();
+    let is_json_only = arguments.json.as_deref() == Some("-".as_ref());
+    let print = |text: &str| if is_json_only { terminal::remark(text) } else { terminal::print(text) };
+    let title = report::describe(&workload.name, &server.plan);
+    print(&format!("{}\nrun       {title}, reply body {reply_bytes} bytes", machine.line()));
+    print("pair    hyper req/s  server req/s  ratio    hyper CPU  server CPU  ratio    hyper p99  server p99");
+    let mut pairs = Vec::new();
+    for number in 1..=arguments.pairs {
+        let pair = Pair { baseline: measure(&baseline, arguments)?, server: measure(&server, arguments)? };
+        print(&pair_line(number, &pair));
+        pairs.push(pair);
+    }
+    let rates: Vec<f64> = pairs.iter().map(Pair::rate_ratio).collect();
+    let cpus: Vec<f64> = pairs.iter().filter_map(Pair::cpu_ratio).collect();
+    let (rate, cpu) = (median(&rates), median(&cpus));
+    let text = |ratio: Option<f64>| ratio.map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
+    print(&format!("median of ratios: rate {}, CPU per request {}", text(rate), text(cpu)));
+    if let Some(path) = &arguments.json {
+        let pairs: Vec<Value> = pairs.iter().map(pair_json).collect();
+        let whole = json!({
+            "run": title,
+            "reply_body_bytes": reply_bytes,
+            "pairs": pairs,
+            "median_rate_ratio": rate,
+            "median_cpu_ratio": cpu,
+        });
+        report::write_json(path, &machine, whole)?;
+    }
+    let is_fast = arguments.min_rate_ratio.is_none_or(|least| rate.is_some_and(|rate| rate >= least));
+    let is_cheap = arguments.max_cpu_ratio.is_none_or(|most| cpu.is_some_and(|cpu| cpu <= most));
+    let is_clean = pairs.iter().all(|pair| pair.baseline.is_clean() && pair.server.is_clean());
+    // A refused request costs less than a served one, so a run with refusals compares two different things.
+    let is_whole = pairs.iter().all(|pair| pair.server.throttled == 0);
+    if !is_clean || !is_whole {
+        terminal::remark("the comparison is void: not every request succeeded");
+    }
+    Ok(if is_fast && is_cheap && is_clean && is_whole { Finding::Well } else { Finding::Wanting })
+}
+
+/// Starts the server under test, creates the state machine, and tries one request to learn the size of its reply.
+fn start_server(arguments: &CompareArguments) -> Result<(Side, String, usize), Failure> {
+    let workload = arguments.what.choose()?;
+    let action = arguments.what.action;
+    let child = arguments.server.start(&[])?;
+    let endpoint = Endpoint::parse(&child.url, false)?;
+    let state_machine_arn = client::create_state_machine(&endpoint, &workload)?;
+    let request = request::start(&endpoint.authority, action, &state_machine_arn, &workload.input);
+    let probe = client::send(&endpoint, &request)?;
+    if reply::judge(action, probe.status, &probe.body, true) != Verdict::Succeeded {
+        let text = String::from_utf8_lossy(&probe.body).chars().take(400).collect::<String>();
+        return Err(Failure::new(format!("{action} answered {}: {text}", probe.status)));
+    }
+    let plan = arguments.load.plan(endpoint.address, action, request)?;
+    let side = Side { name: "server", process: child.process(), plan, _child: child };
+    Ok((side, state_machine_arn, probe.body.len()))
+}
+
+/// Starts the baseline and gives it the very request that the server gets.
+fn start_baseline(
+    arguments: &CompareArguments,
+    state_machine_arn: &str,
+    input: &str,
+    reply_bytes: usize,
+) -> Result<Side, Failure> {
+    let action = arguments.what.action;
+    let own_path = std::env::current_exe().context(|| "finding this program's path".to_owned())?;
+    let accept = arguments.baseline_accept.to_possible_value().expect("no way of accepting is hidden");
+    let mut command = vec![own_path.to_string_lossy().into_owned(), "baseline".to_owned()];
+    command.extend(["--action".to_owned(), action.to_string(), "--reply-bytes".to_owned(), reply_bytes.to_string()]);
+    command.extend(["--accept".to_owned(), accept.get_name().to_owned()]);
+    if let Some(shards) = arguments.baseline_shards {
+        command.extend(["--shards".to_owned(), shards.to_string()]);
+    }
+    let child = ChildServer::start(&command)?;
+    let endpoint = Endpoint::parse(&child.url, false)?;
+    let request = request::start(&endpoint.authority, action, state_machine_arn, input);
+    let plan = arguments.load.plan(endpoint.address, action, request)?;
+    Ok(Side { name: "hyper", process: child.process(), plan, _child: child })
+}
+
+/// Loads one side once.
+fn measure(side: &Side, arguments: &CompareArguments) -> Result<LoadReport, Failure> {
+    let result = drive_with_progress(&side.plan, Some(side.process), side.name, arguments.load.quiet)?;
+    Ok(LoadReport::new(report::describe(side.name, &side.plan), &result))
+}
+
+/// One line of the text report.
+fn pair_line(number: usize, pair: &Pair) -> String {
+    let cpu = |report: &LoadReport| {
+        report.server_cpu_total_us().map_or_else(|| "unknown".to_owned(), |cpu_us| format!("{cpu_us:.2} µs"))
+    };
+    let p99 = |report: &LoadReport| {
+        let found = report.latencies_us.iter().find(|(name, _)| *name == "p99");
+        found.map_or_else(String::new, |(_, latency_us)| duration_text(*latency_us))
+    };
+    let cpu_ratio = pair.cpu_ratio().map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
+    let mut line = format!(
+        "{number:>4}  {:>13.0} {:>13.0}  {:.3}  {:>11} {:>11}  {cpu_ratio}  {:>11} {:>11}",
+        pair.baseline.requests_per_second,
+        pair.server.requests_per_second,
+        pair.rate_ratio(),
+        cpu(&pair.baseline),
+        cpu(&pair.server),
+        p99(&pair.baseline),
+        p99(&pair.server),
+    );
+    for report in [&pair.baseline, &pair.server] {
+        let troubles = report.troubles();
+        if !troubles.is_empty() {
+            line = format!("{line}\n      trouble: {}: {troubles}", report.title);
+        }
+    }
+    line
+}
+
+/// One pair of the JSON report.
+fn pair_json(pair: &Pair) -> Value {
+    json!({
+        "hyper": pair.baseline.to_json(),
+        "server": pair.server.to_json(),
+        "rate_ratio": pair.rate_ratio(),
+        "cpu_ratio": pair.cpu_ratio(),
+    })
+}

@@ -1,0 +1,9 @@
+//! One file for each subcommand.
+
+pub(crate) mod baseline;
+pub(crate) mod compare;
+pub(crate) mod load_options;
+pub(crate) mod ready;
+pub(crate) mod run;
+pub(crate) mod server_command;
+pub(crate) mod waiting;
