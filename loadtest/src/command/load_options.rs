@@ -38,7 +38,8 @@ pub(crate) struct LoadOptions {
     /// Time before the measured one, in seconds.
     #[arg(long, default_value_t = 1.0, value_name = "S")]
     pub(crate) warm_up: f64,
-    /// Client threads [default: half the cores].
+    /// Client threads [default: cores]. With fewer, the client may be what limits the rate, and a ratio of rates says
+    /// less than it seems to.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     /// End after this many requests even if time is left.
@@ -58,7 +59,7 @@ impl LoadOptions {
     /// # Errors
     /// When a number is out of its bounds, or the mode and the rate do not go together.
     pub(crate) fn plan(&self, address: SocketAddr, action: Action, request: Vec<u8>) -> Result<LoadPlan, Failure> {
-        let threads = self.threads.unwrap_or(machine::cores() / 2).max(1).min(self.connections);
+        let threads = self.threads.unwrap_or_else(machine::cores).min(self.connections);
         within("--connections", self.connections, MAX_CONNECTIONS)?;
         within("--pipeline", self.pipeline, MAX_PIPELINE)?;
         within("--threads", threads, MAX_THREADS)?;

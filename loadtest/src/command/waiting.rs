@@ -38,7 +38,7 @@ const MAX_TIMER_CHECKS: usize = 1000;
 /// How long an execution of the timer check waits.
 const TIMER_CHECK_S: u64 = 1;
 /// How long the last executions are given to end before memory is read for the last time.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(2);
 /// How often memory is read while executions wait.
 const READ_EVERY: Duration = Duration::from_millis(500);
 
@@ -237,7 +237,7 @@ impl Waiting<'_> {
             action,
             connections,
             pipeline,
-            threads: (machine::cores() / 2).max(1).min(connections),
+            threads: machine::cores().min(connections),
             arrivals: Arrivals::Closed,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs_f64(MAX_SECONDS),
