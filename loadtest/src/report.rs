@@ -183,9 +183,9 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 
 /// A latency in the unit that suits it.
 pub(crate) fn duration_text(microseconds: f64) -> String {
-    if microseconds < 1e3 {
+    if microseconds.abs() < 1e3 {
         format!("{microseconds:.0} µs")
-    } else if microseconds < 1e6 {
+    } else if microseconds.abs() < 1e6 {
         format!("{:.2} ms", microseconds / 1e3)
     } else {
         format!("{:.3} s", microseconds / 1e6)
