@@ -2,11 +2,16 @@
 //!
 //! Everything here is compiled once, when a definition is published, and evaluated against an [`Environment`].
 
+pub mod intrinsic;
 pub mod path;
+pub mod payload_template;
+pub mod reference_path;
 
 use crate::Value;
 
 pub use path::Path;
+pub use payload_template::PayloadTemplate;
+pub use reference_path::ReferencePath;
 
 /// What an expression can see while it is evaluated.
 pub trait Environment {

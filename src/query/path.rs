@@ -1,14 +1,41 @@
-//! Paths: `$`, `$.a.b`, `$$.Execution.Id`, `$variable.c`, in the Jayway dialect of JSONPath.
+//! Paths: `$`, `$.a.b`, `$$.Execution.Id`, `$variable.c[0]`, in the Jayway dialect of JSONPath that AWS runs.
+//!
+//! What recordings and documentation show, AWS's library is an old Jayway (names in quotes keep their backslashes, the
+//! right side of a comparison may go without quotes); its functions, the logical operators and the word operators are
+//! those of later ones, which only accept more.
 
+mod evaluate;
+mod filter;
+mod function;
+mod parse;
+mod parse_filter;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use self::step::{Chain, Step};
 use super::{Environment, QueryError, SyntaxError};
-use crate::{Value, model::error_name, value::ValueRef};
+use crate::{
+    Value,
+    model::error_name,
+    value::{Text, ValueRef},
+};
+
+/// What AWS says when a path is applied to `null`.
+const NULL_INPUT: &str = "Unable to apply Path transformation to null or empty input.";
 
 /// A compiled path.
 #[derive(Clone, Debug)]
 pub struct Path {
-    text: String,
+    text: Box<str>,
     root: Root,
-    names: Vec<String>,
+    chain: Chain,
+    /// The `$…` operands of filters and parameters of functions, inner ones first: the same for all values that a path
+    /// visits, and so evaluated once, before the path.
+    absolutes: Box<[Chain]>,
+    /// Names and indexes only: no need for anything but a loop.
+    simple: bool,
+    definite: bool,
 }
 
 /// What a path starts from.
@@ -40,6 +67,15 @@ impl Found<'_> {
             Found::Computed(value) => value,
         }
     }
+
+    /// The value, to look at.
+    #[must_use]
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Found::One(value) => *value,
+            Found::Computed(value) => value.as_ref(),
+        }
+    }
 }
 
 /// Why a path found nothing.
@@ -47,6 +83,21 @@ impl Found<'_> {
 pub struct PathError {
     /// What Jayway says, e.g. `No results for path: $['a']` or `Missing property in path $['a']['b']`.
     pub reason: String,
+    /// What kind of failure it is.
+    pub kind: PathErrorKind,
+}
+
+/// The kinds of [`PathError`], which AWS treats differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathErrorKind {
+    /// What the path names is not there.
+    Missing,
+    /// A definite path indexes an array behind its end: `null` in payload templates.
+    IndexOutOfBounds,
+    /// The path does not apply to such a value, e.g. a slice to an object.
+    Inapplicable,
+    /// It would visit more than [`crate::model::quota::MAX_PATH_NODES`] nodes.
+    TooManyNodes,
 }
 
 impl Path {
@@ -55,18 +106,10 @@ impl Path {
     /// # Errors
     /// [`SyntaxError`] when the text is no path.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let invalid = || SyntaxError { message: "Invalid path".into(), offset: 0 };
-        let rest = text.strip_prefix('$').ok_or_else(invalid)?;
-        let (root, rest) = match rest.strip_prefix('$') {
-            Some(rest) => (Root::Context, rest),
-            None if rest.is_empty() || rest.starts_with('.') => (Root::Input, rest),
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                (Root::Variable(rest[..end].to_owned()), &rest[end..])
-            }
-        };
-        let names = rest.split('.').skip(1).map(str::to_owned).collect();
-        Ok(Self { text: text.to_owned(), root, names })
+        let (root, chain, absolutes) = parse::parse(text)?;
+        let simple = chain.is_simple();
+        let definite = chain.is_definite();
+        Ok(Self { text: text.into(), root, chain, absolutes, simple, definite })
     }
 
     /// The text it was compiled from.
@@ -84,31 +127,71 @@ impl Path {
     /// Whether it can only ever find one value (Jayway: "definite path").
     #[must_use]
     pub fn is_definite(&self) -> bool {
-        true
+        self.definite
     }
 
     /// Whether it is `$` alone.
     #[must_use]
     pub fn is_whole_input(&self) -> bool {
-        self.root == Root::Input && self.names.is_empty()
+        self.root == Root::Input && self.chain.is_empty()
+    }
+
+    /// The names and indexes that it consists of, when it is a Reference Path with root `$` (Amazon States Language,
+    /// "Reference Paths").
+    pub(super) fn reference_steps(&self) -> Option<Vec<ReferenceStep>> {
+        let steps = self.chain.steps.iter().map(|step| match step {
+            Step::Name(name) => Some(ReferenceStep::Name(Text::from(&**name))),
+            Step::Index(index) => usize::try_from(*index).ok().map(ReferenceStep::Index),
+            _ => None,
+        });
+        if self.simple && self.root == Root::Input { steps.collect() } else { None }
     }
 
     /// Finds what the path refers to.
     ///
     /// # Errors
-    /// [`PathError`] when a definite path finds nothing.
+    /// [`PathError`] when a definite path finds nothing, when a path does not apply to what it meets, and when it would
+    /// visit too many nodes.
+    #[inline]
     pub fn evaluate<'a, E: Environment>(&self, environment: &'a E) -> Result<Found<'a>, PathError> {
-        let missing = || PathError { reason: format!("No results for path: {}", self.text) };
-        let mut value = match &self.root {
+        let root = match &self.root {
             Root::Input => environment.input(),
             Root::Context => environment.context(),
-            Root::Variable(name) => environment.variable(name).ok_or_else(missing)?,
+            Root::Variable(name) => match environment.variable(name) {
+                Some(value) => value,
+                None => return self.undefined_variable(),
+            },
         }
         .as_ref();
-        for name in &self.names {
-            value = value.get(name).ok_or_else(missing)?;
+        if self.simple
+            && let Some(found) = self.walk(root)
+        {
+            return Ok(Found::One(found));
         }
-        Ok(Found::One(value))
+        evaluate::evaluate(&self.chain, &self.absolutes, self.definite, root)
+    }
+
+    #[inline]
+    fn walk<'a>(&self, root: ValueRef<'a>) -> Option<ValueRef<'a>> {
+        let mut value = root;
+        for step in &self.chain.steps {
+            value = match step {
+                Step::Name(name) => value.get(name)?,
+                Step::Index(index) => value.index(usize::try_from(*index).ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    #[cold]
+    fn undefined_variable<'a>(&self) -> Result<Found<'a>, PathError> {
+        if self.definite {
+            let reason = format!("No results for path: {}", self.text);
+            Err(PathError { reason, kind: PathErrorKind::Missing })
+        } else {
+            Ok(Found::Computed(Value::array::<Value>([])))
+        }
     }
 
     /// Finds what the path refers to, with the error that `InputPath`, `OutputPath` and the like give:
@@ -116,10 +199,71 @@ impl Path {
     ///
     /// # Errors
     /// `States.Runtime`.
+    #[inline]
     pub fn evaluate_field<'a, E: Environment>(&self, environment: &'a E) -> Result<Found<'a>, QueryError> {
-        self.evaluate(environment).map_err(|error| QueryError {
-            error: error_name::RUNTIME,
-            cause: format!("Invalid path '{}' : {}", self.text, error.reason),
+        self.evaluate(environment).map_err(|error| {
+            if !self.is_whole_input() && self.root == Root::Input && environment.input().is_null() {
+                return runtime_error(NULL_INPUT.into());
+            }
+            self.invalid_path(&error)
         })
     }
+
+    /// Finds what the path refers to, with the error that payload templates, `ErrorPath` and `CausePath` give: `The
+    /// JSONPath '$.a' specified for the field 'a.$' could not be found in the input '{}'`. An array index behind the end
+    /// gives `null` there.
+    ///
+    /// # Errors
+    /// `States.Runtime`.
+    #[inline]
+    pub fn evaluate_named<'a, E: Environment>(&self, field: &str, environment: &'a E) -> Result<Found<'a>, QueryError> {
+        if self.root == Root::Input && environment.input().is_null() {
+            return Err(runtime_error(NULL_INPUT.into()));
+        }
+        match self.evaluate(environment) {
+            Ok(found) => Ok(found),
+            Err(error) => self.not_found(field, environment, &error),
+        }
+    }
+
+    #[cold]
+    fn not_found<'a, E: Environment>(
+        &self,
+        field: &str,
+        environment: &'a E,
+        error: &PathError,
+    ) -> Result<Found<'a>, QueryError> {
+        match error.kind {
+            PathErrorKind::IndexOutOfBounds => Ok(Found::Computed(Value::NULL)),
+            PathErrorKind::Missing => {
+                let searched = match &self.root {
+                    Root::Input => environment.input(),
+                    Root::Context => environment.context(),
+                    Root::Variable(name) => environment.variable(name).unwrap_or_else(|| environment.input()),
+                };
+                Err(runtime_error(format!(
+                    "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{searched}'",
+                    self.text
+                )))
+            }
+            PathErrorKind::Inapplicable | PathErrorKind::TooManyNodes => Err(self.invalid_path(error)),
+        }
+    }
+
+    fn invalid_path(&self, error: &PathError) -> QueryError {
+        runtime_error(format!("Invalid path '{}' : {}", self.text, error.reason))
+    }
+}
+
+/// One step of a Reference Path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ReferenceStep {
+    /// `.name` or `['name']`.
+    Name(Text),
+    /// `[0]`.
+    Index(usize),
+}
+
+fn runtime_error(cause: String) -> QueryError {
+    QueryError { error: error_name::RUNTIME, cause }
 }
