@@ -2,11 +2,17 @@
 //!
 //! Everything here is compiled once, when a definition is published, and evaluated against an [`Environment`].
 
+pub mod condition;
+pub mod intrinsic;
 pub mod path;
+pub mod timestamp;
 
 use crate::Value;
 
+pub use condition::{Condition, ConditionError};
+pub use intrinsic::Intrinsic;
 pub use path::Path;
+pub use timestamp::Timestamp;
 
 /// What an expression can see while it is evaluated.
 pub trait Environment {
