@@ -2,16 +2,21 @@
 //!
 //! Everything here is compiled once, when a definition is published, and evaluated against an [`Environment`].
 
+pub mod condition;
 pub mod intrinsic;
 pub mod path;
 pub mod payload_template;
 pub mod reference_path;
+pub mod timestamp;
 
 use crate::Value;
 
+pub use condition::{Condition, ConditionError};
+pub use intrinsic::Intrinsic;
 pub use path::Path;
 pub use payload_template::PayloadTemplate;
 pub use reference_path::ReferencePath;
+pub use timestamp::Timestamp;
 
 /// What an expression can see while it is evaluated.
 pub trait Environment {
