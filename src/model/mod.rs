@@ -2,4 +2,6 @@
 
 pub mod error_name;
 pub mod execution;
+pub mod history_event;
 pub mod quota;
+pub mod time;

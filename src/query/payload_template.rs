@@ -1,7 +1,10 @@
 //! Payload templates: `Parameters`, `ItemSelector`, `ResultSelector` and `Assign` of JSONPath states (Amazon States
 //! Language, "Payload Template").
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+};
 
 use super::{Environment, Path, QueryError, intrinsic::Intrinsic};
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PayloadTemplate {
     part: Part,
+    /// As it was written, for listings.
+    source: Value,
 }
 
 /// What is wrong with one field of a template.
@@ -46,7 +51,7 @@ impl PayloadTemplate {
     pub fn compile(template: &Value) -> Result<Self, Vec<TemplateError>> {
         let mut errors = Vec::new();
         let part = compile_part(template.as_ref(), "", &mut errors);
-        if errors.is_empty() { Ok(Self { part }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { part, source: template.clone() }) } else { Err(errors) }
     }
 
     /// Fills the template in. A constant one costs nothing.
@@ -61,6 +66,12 @@ impl PayloadTemplate {
     #[must_use]
     pub fn is_constant(&self) -> bool {
         matches!(self.part, Part::Constant(_))
+    }
+}
+
+impl fmt::Display for PayloadTemplate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(formatter)
     }
 }
 

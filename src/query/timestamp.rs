@@ -24,6 +24,12 @@ const MAX_YEAR_DIGITS: usize = 9;
 const MAX_FRACTION_DIGITS: usize = 9;
 
 impl Timestamp {
+    /// Milliseconds since 1970, rounded up, so that who waits for it does not wake up early.
+    #[must_use]
+    pub fn epoch_ms(self) -> i64 {
+        self.seconds.saturating_mul(1000).saturating_add(i64::from(self.nanoseconds.div_ceil(1_000_000)))
+    }
+
     /// Reads a timestamp; `None` when the text is none, such as one without `T`, without an offset or with a 13th month.
     #[must_use]
     pub fn parse(text: &str) -> Option<Timestamp> {

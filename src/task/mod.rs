@@ -1,9 +1,11 @@
 //! What Task states call: the [`TaskHandler`] contract, and its adapters.
 
+mod handlers;
 pub mod in_process;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+pub use self::handlers::Handlers;
 use crate::{Value, value::Text};
 
 /// A call that a Task state makes.

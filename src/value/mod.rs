@@ -26,6 +26,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub(crate) use self::document::{Document, Node, NodeKind};
 use self::{array::Array, object::Object};
 pub use self::{
     array::ArrayBuilder,
@@ -35,11 +36,6 @@ pub use self::{
     syntax_error::ParseError,
     text::Text,
     view::{ArrayView, ObjectView, ValueRef, View},
-};
-pub(crate) use self::{
-    document::{Document, Node, NodeKind},
-    parse::unescape_string_token,
-    write::escape_into,
 };
 
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.

@@ -23,7 +23,7 @@ impl Condition {
         let mut compiler = Compiler { errors: Vec::new(), pointer: String::new() };
         let test = compiler.rule(rule.as_ref(), 0);
         match test {
-            Some(test) if compiler.errors.is_empty() => Ok(Self { test }),
+            Some(test) if compiler.errors.is_empty() => Ok(Self { test, source: rule.clone() }),
             _ => Err(compiler.errors),
         }
     }

@@ -9,14 +9,22 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use self::operator::{Operand, Operator, Relation, compare_text};
 use super::{Environment, Path, QueryError, Timestamp, path::Found};
-use crate::{model::error_name, value::ValueRef};
+use crate::{
+    Value,
+    model::error_name,
+    value::{ValueRef, View},
+};
 
 /// The compiled condition of a Choice rule.
 #[derive(Clone, Debug)]
 pub struct Condition {
     test: Test,
+    /// The rule as it was written, for listings.
+    source: Value,
 }
 
 /// A problem in the condition of a Choice rule.
@@ -65,6 +73,20 @@ impl Condition {
     /// Shows `visit` each path of the condition, in order.
     pub fn for_each_path(&self, visit: &mut dyn FnMut(&Path)) {
         self.test.for_each_path(visit);
+    }
+}
+
+impl fmt::Display for Condition {
+    /// The condition alone, without the rule's other fields.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const OTHER_FIELDS: [&str; 4] = ["Next", "Comment", "Assign", "Output"];
+        match self.source.view() {
+            View::Object(rule) => {
+                let condition = rule.iter().filter(|(key, _)| !OTHER_FIELDS.contains(key));
+                Value::object(condition).fmt(formatter)
+            }
+            _ => self.source.fmt(formatter),
+        }
     }
 }
 

@@ -1,0 +1,208 @@
+//! Fields that are read while a state runs: times, names, limits.
+
+use super::{
+    Effect, StrandId,
+    environment::View,
+    execution::Waiting,
+    failure::Failure,
+    step::{Flow, Stepper},
+};
+use crate::{
+    Value,
+    model::{
+        error_name,
+        quota::{MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES},
+    },
+    observe::Recorder,
+    program::{FieldPlan, MapPlan, PathId, TaskPlan, WaitId, WaitPlan},
+    query::{Timestamp, path::Found},
+    value::Text,
+};
+
+/// Longest delay of a Wait state that a path may give, in seconds: Java's `int`.
+const MAX_WAIT_SECONDS: i64 = i32::MAX as i64;
+
+impl<R: Recorder> Stepper<'_, R> {
+    /// The time a task has in milliseconds, and whether that is its heartbeat's.
+    pub(super) fn task_timeout_ms(&self, id: StrandId, plan: &TaskPlan) -> Result<(Option<u64>, bool), Failure> {
+        let timeout = self.seconds(id, "TimeoutSeconds", plan.timeout.as_ref())?;
+        let heartbeat = self.seconds(id, "HeartbeatSeconds", plan.heartbeat.as_ref())?;
+        let in_ms = |seconds: u64| seconds.saturating_mul(1000);
+        Ok(match (timeout, heartbeat) {
+            (timeout, Some(heartbeat)) if timeout.is_none_or(|timeout| heartbeat < timeout) => {
+                (Some(in_ms(heartbeat)), true)
+            }
+            (timeout, _) => (timeout.map(in_ms), false),
+        })
+    }
+
+    fn seconds(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<u64>, Failure> {
+        let Some(seconds) = self.integer(id, name, field)? else { return Ok(None) };
+        match u64::try_from(seconds) {
+            Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
+            _ => Err(self.runtime(id, &format!("{name} must be a positive integer."))),
+        }
+    }
+
+    /// A field that is an integer: given as a number, or by a path to one or to a string that is one.
+    fn integer(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<i64>, Failure> {
+        let path = match field {
+            None | Some(FieldPlan::Intrinsic(_)) => return Ok(None),
+            Some(FieldPlan::Literal(value)) => {
+                return Ok(value.as_ref().as_number().and_then(crate::value::Number::as_i64));
+            }
+            Some(FieldPlan::Path(path)) => &self.program.paths[path.index()],
+        };
+        let view = self.data_view(id);
+        let found = path.evaluate_field(&view).map_err(|error| self.runtime_failure(id, error))?.into_value();
+        match plain_text(&found).parse::<i64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(self.runtime(
+                id,
+                &format!(
+                    "The {name}Path field refers to value \"{}\" which is not a valid integer: {}",
+                    plain_text(&found),
+                    path.text()
+                ),
+            )),
+        }
+    }
+
+    fn data_view(&self, id: StrandId) -> View<'_> {
+        View::new(self.program, self.execution, id, &self.execution.strands[id.index()].data)
+    }
+
+    /// How many iterations run at once, and how many may fail.
+    pub(super) fn map_limits(&self, id: StrandId, plan: &MapPlan, items: usize) -> Result<(usize, usize), Failure> {
+        let concurrency = self.integer(id, "MaxConcurrency", plan.max_concurrency.as_ref())?.unwrap_or(0);
+        let Ok(concurrency) = usize::try_from(concurrency) else {
+            return Err(self.runtime(id, "MaxConcurrency cannot be negative."));
+        };
+        let count = self.integer(id, "ToleratedFailureCount", plan.tolerated_failure_count.as_ref())?;
+        let Ok(count) = count.map(usize::try_from).transpose() else {
+            return Err(self.runtime(id, "ToleratedFailureCount cannot be negative."));
+        };
+        let percentage = self.integer(id, "ToleratedFailurePercentage", plan.tolerated_failure_percentage.as_ref())?;
+        let percentage = match percentage.map(|percentage| (percentage, usize::try_from(percentage))) {
+            None => None,
+            Some((0..=100, Ok(percentage))) => Some(percentage * items / 100),
+            Some(_) => return Err(self.runtime(id, "ToleratedFailurePercentage must be between 0 and 100.")),
+        };
+        // Either threshold ends the Map when it is passed (ASL, "Failure Toleration").
+        let tolerated = match (count, percentage) {
+            (Some(count), Some(percentage)) => count.min(percentage),
+            (count, percentage) => count.or(percentage).unwrap_or(0),
+        };
+        Ok((if concurrency == 0 { usize::MAX } else { concurrency }, tolerated))
+    }
+
+    pub(super) fn wait(&mut self, id: StrandId, wait: WaitId) -> Result<Flow, Failure> {
+        let now_ms = self.execution.now_ms;
+        let after_ms = match &self.program.waits[wait.index()] {
+            WaitPlan::Milliseconds(time) => *time,
+            WaitPlan::Until(time) => u64::try_from(*time).unwrap_or(0).saturating_sub(now_ms),
+            WaitPlan::SecondsPath(path) => self.wait_seconds(id, *path)?.saturating_mul(1000),
+            WaitPlan::TimestampPath(path) => self.wait_until_ms(id, *path)?.saturating_sub(now_ms),
+        };
+        if after_ms == 0 {
+            return Ok(Flow::Continue);
+        }
+        let signal = self.wait_for(id, Waiting::Timer);
+        self.effects.push(Effect::Wake { signal, after_ms });
+        Ok(Flow::Blocked)
+    }
+
+    fn wait_seconds(&self, id: StrandId, path: PathId) -> Result<u64, Failure> {
+        let (text, found) = self.wait_value(id, "SecondsPath", path)?;
+        let shown = plain_text(&found);
+        let refuse = |what: &str| self.runtime(id, &format!("The SecondsPath parameter {what}: {text} == {shown}"));
+        match shown.parse::<i64>() {
+            Err(_) => Err(refuse("cannot be parsed as a long value")),
+            Ok(seconds) if seconds < 0 => Err(refuse("references a negative value")),
+            Ok(seconds) if seconds > MAX_WAIT_SECONDS => Err(self.runtime(id, "Wait state delay is too long.")),
+            Ok(seconds) => Ok(seconds.unsigned_abs()),
+        }
+    }
+
+    fn wait_until_ms(&self, id: StrandId, path: PathId) -> Result<u64, Failure> {
+        let (text, found) = self.wait_value(id, "TimestampPath", path)?;
+        match found.as_str().and_then(Timestamp::parse) {
+            Some(time) => Ok(u64::try_from(time.epoch_ms()).unwrap_or(0)),
+            None => {
+                let what = "does not reference a valid ISO-8601 extended offset date-time format string";
+                let cause = format!("The TimestampPath parameter {what}: {text} == {}", plain_text(&found));
+                Err(self.runtime(id, &cause))
+            }
+        }
+    }
+
+    fn wait_value(&self, id: StrandId, field: &str, path: PathId) -> Result<(&str, Value), Failure> {
+        let path = &self.program.paths[path.index()];
+        match path.evaluate(&self.data_view(id)) {
+            Ok(found) => Ok((path.text(), found.into_value())),
+            Err(_) => {
+                let cause = format!("The {field} parameter does not reference an input value: {}", path.text());
+                Err(self.runtime(id, &cause))
+            }
+        }
+    }
+
+    /// `Error` or `Cause` of a Fail state, given in one of three ways.
+    pub(super) fn fail_field(
+        &self,
+        id: StrandId,
+        field: &str,
+        plan: Option<&FieldPlan>,
+    ) -> Result<Option<Text>, Failure> {
+        let view = self.data_view(id);
+        let value = match plan {
+            None => return Ok(None),
+            Some(FieldPlan::Literal(value)) => value.clone(),
+            Some(FieldPlan::Intrinsic(intrinsic)) => {
+                intrinsic.evaluate(&view).map_err(|error| self.runtime_failure(id, error))?
+            }
+            Some(FieldPlan::Path(path)) => {
+                let path = &self.program.paths[path.index()];
+                path.evaluate(&view).map(Found::into_value).map_err(|_| {
+                    let input = self.execution.strands[id.index()].data.to_json();
+                    let text = path.text();
+                    self.runtime(
+                        id,
+                        &format!("The JSONPath '{text}' specified for the field '{field}' could not be found in the input '{input}'"),
+                    )
+                })?
+            }
+        };
+        match Text::try_from(value) {
+            Ok(text) => Ok(Some(text)),
+            Err(other) => {
+                Err(self.runtime(id, &format!("The {field} field must refer to a string but refers to: {other}")))
+            }
+        }
+    }
+
+    /// Refuses data that is too large for a task.
+    pub(super) fn check_size(&self, id: StrandId, data: &Value) -> Result<(), Failure> {
+        if data.json_size() > MAX_PAYLOAD_BYTES { Err(self.output_too_large(id)) } else { Ok(()) }
+    }
+
+    /// The variables of a strand after an assignment (Developer Guide, "Variable limits").
+    pub(super) fn check_variables(&self, id: StrandId, assigned: &Value) -> Result<(), Failure> {
+        let variables = &self.execution.strands[id.index()].variables;
+        let total: usize = variables.iter().map(|(name, value)| name.as_str().len() + value.json_size()).sum();
+        if assigned.json_size() > MAX_PAYLOAD_BYTES || total + assigned.json_size() > MAX_VARIABLES_BYTES {
+            let cause = format!(
+                "The variables assigned exceed the limit of {MAX_PAYLOAD_BYTES} bytes for one Assign or {MAX_VARIABLES_BYTES} bytes for all."
+            );
+            let mut failure = self.runtime(id, &cause);
+            failure.error = error_name::DATA_LIMIT_EXCEEDED.into();
+            return Err(failure);
+        }
+        Ok(())
+    }
+}
+
+/// A value as AWS shows it in causes: strings without quotes, anything else as JSON.
+fn plain_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_json(), str::to_owned)
+}

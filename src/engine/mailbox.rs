@@ -1,0 +1,149 @@
+//! How other threads reach a shard.
+//!
+//! Ground rules: anybody may push, only the owning shard pops. A push that finds the queue full is refused at once. The
+//! wake-up is sent after the push; a shard checks its queue after it was woken and before it sleeps, so a message is never
+//! left lying (`Notify` keeps one permit for a shard that is not waiting yet).
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crossbeam::{deque::Injector, queue::ArrayQueue};
+use tokio::sync::Notify;
+
+use super::{Effect, completion::Completer, running::Running, shard::Shard};
+use crate::{
+    model::{
+        execution::ExecutionStart,
+        quota::{MAX_MAILBOX_MESSAGES, MAX_STEALABLE_STARTS, STEAL_THRESHOLD},
+    },
+    program::Program,
+};
+
+/// A future that runs on one shard and may hold what belongs to that shard.
+pub type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A service to be run on a shard.
+pub(super) type Service = Box<dyn FnOnce(Shard) -> LocalFuture + Send>;
+
+/// A start that no shard has begun.
+pub(super) struct QueuedStart {
+    pub(super) program: Arc<Program>,
+    pub(super) start: ExecutionStart,
+    pub(super) completer: Completer,
+}
+
+pub(super) enum Message {
+    Start(QueuedStart),
+    /// An execution that was begun elsewhere and has something to wait for, or wants to go on (`true`).
+    Adopt(Box<Running>, Vec<Effect>, bool),
+    Service(Service),
+    /// End when the last execution has ended.
+    Stop,
+}
+
+/// The queue of one shard.
+pub(super) struct Mailbox {
+    queue: ArrayQueue<Message>,
+    wake: Notify,
+}
+
+impl Mailbox {
+    pub(super) fn new() -> Self {
+        Self { queue: ArrayQueue::new(MAX_MAILBOX_MESSAGES), wake: Notify::new() }
+    }
+
+    /// # Errors
+    /// The message, when the queue is full.
+    pub(super) fn push(&self, message: Message) -> Result<(), Message> {
+        self.queue.push(message)?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn pop(&self) -> Option<Message> {
+        self.queue.pop()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// The mailboxes of all shards, and the starts that any of them may take.
+pub(super) struct Post {
+    pub(super) mailboxes: Vec<Mailbox>,
+    stealable: Injector<QueuedStart>,
+    stealable_count: AtomicUsize,
+    next: AtomicUsize,
+}
+
+impl Post {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
+            stealable: Injector::new(),
+            stealable_count: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// A shard, in turn.
+    pub(super) fn any(&self) -> &Mailbox {
+        &self.mailboxes[self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()]
+    }
+
+    /// Hands a start to a shard, or, when that has enough to do, to whichever is idle first.
+    ///
+    /// # Errors
+    /// The start, when everything is full.
+    pub(super) fn start(&self, start: QueuedStart) -> Result<(), QueuedStart> {
+        let mailbox = self.any();
+        if mailbox.queue.len() < STEAL_THRESHOLD {
+            return mailbox.push(Message::Start(start)).map_err(|message| match message {
+                Message::Start(start) => start,
+                _ => unreachable!("the message that comes back is the one that was pushed"),
+            });
+        }
+        // The count may run ahead of the queue for a moment; that only refuses a little early.
+        if self.stealable_count.fetch_add(1, Ordering::Relaxed) >= MAX_STEALABLE_STARTS {
+            self.stealable_count.fetch_sub(1, Ordering::Relaxed);
+            return Err(start);
+        }
+        self.stealable.push(start);
+        for mailbox in &self.mailboxes {
+            mailbox.wake();
+        }
+        Ok(())
+    }
+
+    /// A start that waits for an idle shard.
+    pub(super) fn steal(&self) -> Option<QueuedStart> {
+        if self.stealable_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        loop {
+            match self.stealable.steal() {
+                crossbeam::deque::Steal::Success(start) => {
+                    self.stealable_count.fetch_sub(1, Ordering::Relaxed);
+                    return Some(start);
+                }
+                crossbeam::deque::Steal::Empty => return None,
+                crossbeam::deque::Steal::Retry => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Runs programs: a pure step function, and the shards that perform what it asks for.
+
+mod completion;
+mod effect;
+mod environment;
+mod execution;
+mod failure;
+mod fields;
+mod fork;
+mod mailbox;
+mod running;
+mod shard;
+mod shards;
+mod step;
+mod timer;
+
+pub use self::{
+    completion::{Completion, Lost},
+    effect::{Effect, Input, Progress, Signal},
+    execution::{Execution, StrandId},
+    mailbox::LocalFuture,
+    shard::{Shard, Started},
+    shards::{Engine, EngineOptions, ExecutionCounts, StartError},
+    step::step,
+};

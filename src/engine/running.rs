@@ -1,0 +1,93 @@
+//! An execution with all that a shard keeps for it.
+
+use std::sync::Arc;
+
+use tokio::task::AbortHandle;
+
+use super::{Effect, Execution, Input, Progress, Signal, completion::Completer, step::step, timer::TimerId};
+use crate::{
+    model::{
+        error_name,
+        execution::{ExecutionStart, ExecutionStatus, Outcome},
+        quota::STEP_BUDGET,
+    },
+    observe::{BoundedRecorder, NoRecorder},
+    program::Program,
+    value::Text,
+};
+
+/// Names an execution on its shard. A key of an execution that has ended names nothing, even when its place is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ExecutionKey {
+    pub(super) place: u32,
+    pub(super) generation: u32,
+}
+
+pub(super) struct Running {
+    pub(super) execution: Execution,
+    pub(super) program: Arc<Program>,
+    pub(super) completer: Option<Completer>,
+    /// Called when it ends, with its recorded history, instead of nothing.
+    pub(super) recorder: Option<Box<BoundedRecorder>>,
+    pub(super) key: ExecutionKey,
+    /// Calls and timers under way.
+    pub(super) pending: Vec<Pending>,
+    /// Neighbours in the queue of deadlines, by place.
+    pub(super) older: Option<u32>,
+    pub(super) newer: Option<u32>,
+    /// When the five minutes are over, on the monotonic clock.
+    pub(super) deadline_ms: u64,
+    /// The timer of the machine's own `TimeoutSeconds`.
+    pub(super) limit: Option<TimerId>,
+}
+
+/// Something under way for one wait of a strand.
+pub(super) struct Pending {
+    pub(super) signal: Signal,
+    pub(super) timer: Option<TimerId>,
+    pub(super) call: Option<AbortHandle>,
+}
+
+impl Running {
+    pub(super) fn new(program: &Arc<Program>, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
+        Self {
+            execution: Execution::new(program, start, seed, now_ms),
+            program: Arc::clone(program),
+            completer: None,
+            recorder: None,
+            key: ExecutionKey { place: u32::MAX, generation: 0 },
+            pending: Vec::new(),
+            older: None,
+            newer: None,
+            deadline_ms: u64::MAX,
+            limit: None,
+        }
+    }
+
+    /// Makes one step. A panic in the engine ends this execution only.
+    pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>) -> Progress {
+        let Self { execution, program, recorder, .. } = self;
+        let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match recorder {
+            None => step(program, execution, input, now_ms, effects, STEP_BUDGET, &mut NoRecorder),
+            Some(recorder) => step(program, execution, input, now_ms, effects, STEP_BUDGET, &mut **recorder),
+        }));
+        stepped.unwrap_or_else(|_| Progress::Ended(Box::new(self.panicked(now_ms))))
+    }
+
+    fn panicked(&self, stop_time_ms: u64) -> Outcome {
+        Outcome {
+            status: ExecutionStatus::Failed,
+            output: None,
+            error: Some(Text::from(error_name::RUNTIME)),
+            cause: Some(Text::from("The execution engine failed; this is a defect of expressway.")),
+            start_time_ms: self.execution.start_time_ms(),
+            stop_time_ms,
+        }
+    }
+
+    /// Takes what is under way for a wait.
+    pub(super) fn take_pending(&mut self, signal: Signal) -> Option<Pending> {
+        let place = self.pending.iter().position(|pending| pending.signal == signal)?;
+        Some(self.pending.swap_remove(place))
+    }
+}

@@ -1,0 +1,551 @@
+//! A shard: one thread that owns its executions, their timers and their calls.
+//!
+//! Ground rules: everything here belongs to one thread. `core` is borrowed for as long as no foreign code runs: handlers are
+//! called and polled, and completions resolved, only while it is not borrowed.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use slab::Slab;
+
+use super::{
+    Effect, Input, Progress, Signal,
+    completion::{Completer, Completion},
+    mailbox::Message,
+    running::{ExecutionKey, Pending, Running},
+    shards::{Shared, StartError},
+    timer::TimerWheel,
+};
+use crate::{
+    model::{
+        error_name,
+        execution::{ExecutionStart, ExecutionStatus, Outcome},
+        quota::MAX_EXPRESS_EXECUTION_SECONDS,
+    },
+    observe::BoundedRecorder,
+    program::{Program, TaskId},
+    task::{TaskError, TaskFuture, TaskRequest, TaskResult},
+};
+
+/// Messages, executions and inputs that a shard handles before it looks after everything else again.
+const BATCH: usize = 64;
+/// Room for this many executions is kept when none is left.
+const KEPT_PLACES: usize = 4096;
+
+/// A handle to a shard, on its own thread.
+#[derive(Clone)]
+pub struct Shard(Rc<Inner>);
+
+struct Inner {
+    index: usize,
+    shared: Arc<Shared>,
+    core: RefCell<Core>,
+    random: RefCell<fastrand::Rng>,
+    stopping: Cell<bool>,
+}
+
+struct Core {
+    executions: Slab<Box<Running>>,
+    generation: u32,
+    timers: TimerWheel<Timer>,
+    /// Executions in the order in which their five minutes end.
+    oldest: Option<u32>,
+    newest: Option<u32>,
+    /// Executions that used up their budget.
+    runnable: VecDeque<ExecutionKey>,
+    /// Results that are handed in at the next turn.
+    inputs: VecDeque<(ExecutionKey, Input)>,
+    /// When the shard means to wake up; a timer before that wakes it.
+    armed_ms: u64,
+}
+
+enum Timer {
+    Wake(ExecutionKey, Signal),
+    TaskTimeout(ExecutionKey, Signal),
+    /// `TimeoutSeconds` of the machine.
+    Limit(ExecutionKey),
+}
+
+/// How a synchronous start stands when the call returns.
+#[derive(Debug)]
+pub enum Started {
+    /// The execution has ended already.
+    Ended(Outcome),
+    /// It waits for something.
+    Running(Completion),
+}
+
+impl Shard {
+    pub(super) fn new(index: usize, shared: Arc<Shared>, seed: u64) -> Self {
+        let now_ms = shared.monotonic_ms();
+        Self(Rc::new(Inner {
+            index,
+            core: RefCell::new(Core {
+                executions: Slab::new(),
+                generation: 0,
+                timers: TimerWheel::new(now_ms),
+                oldest: None,
+                newest: None,
+                runnable: VecDeque::new(),
+                inputs: VecDeque::new(),
+                armed_ms: 0,
+            }),
+            shared,
+            random: RefCell::new(fastrand::Rng::with_seed(seed)),
+            stopping: Cell::new(false),
+        }))
+    }
+
+    /// Which shard this is, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.0.index
+    }
+
+    /// A random number from the shard's seeded generator, for names of executions and requests.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.0.random.borrow_mut().u128(..)
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn epoch_ms(&self) -> u64 {
+        self.0.shared.clock.epoch_ms()
+    }
+
+    /// Executions of all shards that have not ended.
+    #[must_use]
+    pub fn executions_in_flight(&self) -> usize {
+        self.0.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Starts an execution right here and runs it until it first waits. Nobody hears how it ends.
+    ///
+    /// # Errors
+    /// [`StartError`] when too many executions are in flight, or none are started any more.
+    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+        self.0.shared.admit(self.counters())?;
+        self.begin(program, start, None, false);
+        Ok(())
+    }
+
+    /// Starts an execution right here and runs it until it first waits.
+    ///
+    /// # Errors
+    /// [`StartError`] when too many executions are in flight, or none are started any more.
+    pub fn start_sync(
+        &self,
+        program: &Arc<Program>,
+        start: ExecutionStart,
+        recorder: Option<BoundedRecorder>,
+    ) -> Result<Started, StartError> {
+        self.0.shared.admit(self.counters())?;
+        let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
+        running.recorder = recorder.map(Box::new);
+        let mut effects = Vec::new();
+        match self.first_step(&mut running, &mut effects) {
+            Progress::Ended(outcome) => {
+                self.count_end(outcome.status);
+                Ok(Started::Ended(*outcome))
+            }
+            progress => {
+                let (completer, completion) = Completion::pair();
+                running.completer = Some(completer);
+                self.0.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+                self.adopt(running, effects, matches!(progress, Progress::Yielded));
+                Ok(Started::Running(completion))
+            }
+        }
+    }
+
+    /// Begins an execution; `counted` when it counts as in flight since it was queued.
+    fn begin(&self, program: &Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
+        let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
+        let mut effects = Vec::new();
+        let progress = self.first_step(&mut running, &mut effects);
+        if let Progress::Ended(outcome) = progress {
+            if counted {
+                self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.count_end(outcome.status);
+            if let Some(completer) = completer {
+                completer.complete(outcome);
+            }
+            return;
+        }
+        if !counted {
+            self.0.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+        running.completer = completer;
+        self.adopt(running, effects, matches!(progress, Progress::Yielded));
+    }
+
+    fn first_step(&self, running: &mut Running, effects: &mut Vec<Effect>) -> Progress {
+        let now_ms = running.execution.start_time_ms();
+        running.step(Input::Continue, now_ms, effects)
+    }
+
+    /// Takes over an execution that has something to wait for, or wants to go on.
+    pub(super) fn adopt(&self, mut running: Box<Running>, effects: Vec<Effect>, yielded: bool) {
+        let now_ms = self.0.shared.monotonic_ms();
+        running.deadline_ms = now_ms + MAX_EXPRESS_EXECUTION_SECONDS * 1000;
+        let key = {
+            let core = &mut *self.0.core.borrow_mut();
+            core.generation = core.generation.wrapping_add(1);
+            let place = core.executions.vacant_key() as u32;
+            let key = ExecutionKey { place, generation: core.generation };
+            running.key = key;
+            if let Some(timeout_ms) =
+                running.program.timeout_ms.filter(|time| *time < MAX_EXPRESS_EXECUTION_SECONDS * 1000)
+            {
+                running.limit = Some(core.timers.insert(now_ms + timeout_ms, Timer::Limit(key)));
+                self.wake_before(core, now_ms + timeout_ms);
+            }
+            running.older = core.newest;
+            match core.newest.replace(place) {
+                Some(newest) => core.executions[newest as usize].newer = Some(place),
+                None => core.oldest = Some(place),
+            }
+            self.wake_before(core, running.deadline_ms);
+            core.executions.insert(running);
+            if yielded {
+                core.runnable.push_back(key);
+                self.wake();
+            }
+            key
+        };
+        self.perform(key, effects);
+    }
+
+    /// Performs effects and hands in at once what is known at once.
+    fn perform(&self, key: ExecutionKey, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Wake { signal, after_ms } => self.set_timer(key, signal, after_ms, Timer::Wake(key, signal)),
+                Effect::Cancel(signal) => self.cancel(key, signal),
+                Effect::Invoke { signal, task, input, credentials, timeout_ms } => {
+                    let deadline_ms = timeout_ms.unwrap_or(MAX_EXPRESS_EXECUTION_SECONDS * 1000);
+                    let result = self.call(key, signal, task, |resource| TaskRequest {
+                        resource,
+                        input,
+                        credentials,
+                        deadline_ms,
+                    });
+                    match result {
+                        Some(result) => {
+                            self.0.core.borrow_mut().inputs.push_back((key, Input::TaskEnded(signal, result)));
+                            self.wake();
+                        }
+                        None => {
+                            if let Some(timeout_ms) = timeout_ms {
+                                self.set_timer(key, signal, timeout_ms, Timer::TaskTimeout(key, signal));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_timer(&self, key: ExecutionKey, signal: Signal, after_ms: u64, timer: Timer) {
+        let deadline_ms = self.0.shared.monotonic_ms() + after_ms;
+        let core = &mut *self.0.core.borrow_mut();
+        let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+            return;
+        };
+        let id = Some(core.timers.insert(deadline_ms, timer));
+        match running.pending.iter_mut().find(|pending| pending.signal == signal) {
+            Some(pending) => pending.timer = id,
+            None => running.pending.push(Pending { signal, timer: id, call: None }),
+        }
+        self.wake_before(core, deadline_ms);
+    }
+
+    fn cancel(&self, key: ExecutionKey, signal: Signal) {
+        let core = &mut *self.0.core.borrow_mut();
+        let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+            return;
+        };
+        if let Some(pending) = running.take_pending(signal) {
+            core.end_pending(pending);
+        }
+    }
+
+    /// Calls a task. The result, when the handler has it at once.
+    fn call(
+        &self,
+        key: ExecutionKey,
+        signal: Signal,
+        task: TaskId,
+        request: impl FnOnce(Arc<str>) -> TaskRequest,
+    ) -> Option<TaskResult> {
+        let resource = {
+            let core = self.0.core.borrow();
+            let running = core.executions.get(key.place as usize).filter(|running| running.key == key)?;
+            Arc::clone(&running.program.tasks[task.index()].resource)
+        };
+        let Some(handler) = self.0.shared.handlers.find(&resource) else {
+            let cause = format!("No task handler answers the resource '{resource}'.");
+            return Some(Err(TaskError::new(error_name::RUNTIME, cause)));
+        };
+        let begun = catch_unwind(AssertUnwindSafe(|| handler.invoke(request(Arc::clone(&resource)))));
+        let Ok(mut future) = begun else { return Some(Err(handler_panicked(&resource))) };
+        if let Poll::Ready(result) = poll_call(&mut future, &resource, &mut Context::from_waker(Waker::noop())) {
+            return Some(result);
+        }
+        let shard = self.clone();
+        let call = tokio::task::spawn_local(async move {
+            let result = poll_fn(|context| poll_call(&mut future, &resource, context)).await;
+            shard.drive(key, Input::TaskEnded(signal, result));
+        });
+        let mut core = self.0.core.borrow_mut();
+        if let Some(running) = core.executions.get_mut(key.place as usize) {
+            running.pending.push(Pending { signal, timer: None, call: Some(call.abort_handle()) });
+        }
+        None
+    }
+
+    /// Hands an input to an execution and performs what comes of it.
+    fn drive(&self, key: ExecutionKey, input: Input) {
+        let now_ms = self.epoch_ms();
+        let mut effects = Vec::new();
+        let progress = {
+            let core = &mut *self.0.core.borrow_mut();
+            let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+                return;
+            };
+            if let Input::TaskEnded(signal, _) | Input::Woken(signal) | Input::TaskTimedOut(signal) = &input
+                && let Some(pending) = running.take_pending(*signal)
+            {
+                // Its call or its timer, whichever did not bring this input.
+                if let Some(call) = &pending.call {
+                    call.abort();
+                }
+                if let Some(timer) = pending.timer.filter(|_| matches!(input, Input::TaskEnded(..))) {
+                    core.timers.cancel(timer);
+                }
+            }
+            let progress = running.step(input, now_ms, &mut effects);
+            if let Progress::Yielded = progress {
+                core.runnable.push_back(key);
+                self.wake();
+            }
+            progress
+        };
+        match progress {
+            Progress::Ended(outcome) => self.end(key, outcome),
+            Progress::Yielded | Progress::Waiting => self.perform(key, effects),
+        }
+    }
+
+    /// Removes an execution and tells who waits for it.
+    fn end(&self, key: ExecutionKey, outcome: Box<Outcome>) {
+        let running = {
+            let core = &mut *self.0.core.borrow_mut();
+            if core.executions.get(key.place as usize).is_none_or(|running| running.key != key) {
+                return;
+            }
+            core.remove(key.place)
+        };
+        self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.count_end(outcome.status);
+        if let Some(completer) = running.completer {
+            completer.complete(outcome);
+        }
+    }
+
+    fn counters(&self) -> &super::shards::Counters {
+        &self.0.shared.counters[self.0.index]
+    }
+
+    fn count_end(&self, status: ExecutionStatus) {
+        self.counters().ended(status);
+    }
+
+    fn wake(&self) {
+        self.0.shared.post.mailboxes[self.0.index].wake();
+    }
+
+    fn wake_before(&self, core: &mut Core, deadline_ms: u64) {
+        if deadline_ms < core.armed_ms {
+            core.armed_ms = deadline_ms;
+            self.wake();
+        }
+    }
+
+    /// Runs the shard until it is told to stop and its last execution has ended.
+    pub(super) async fn run(self) {
+        let shared = Arc::clone(&self.0.shared);
+        let mailbox = &shared.post.mailboxes[self.0.index];
+        loop {
+            self.read_mailbox();
+            self.fire_timers();
+            self.run_inputs();
+            self.run_runnable();
+            let (idle, next_ms) = {
+                let core = &mut *self.0.core.borrow_mut();
+                let idle = core.runnable.is_empty() && core.inputs.is_empty() && mailbox.is_empty();
+                let deadline = core.oldest.map(|oldest| core.executions[oldest as usize].deadline_ms);
+                let next_ms = [core.timers.next_ms(), deadline].into_iter().flatten().min();
+                core.armed_ms = next_ms.unwrap_or(u64::MAX);
+                (idle, next_ms)
+            };
+            if idle && self.0.stopping.get() && self.0.core.borrow().executions.is_empty() {
+                return;
+            }
+            if !idle {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if let Some(queued) = shared.post.steal() {
+                self.begin(&queued.program, queued.start, Some(queued.completer), true);
+                continue;
+            }
+            match next_ms {
+                None => mailbox.woken().await,
+                Some(next_ms) => {
+                    let left = Duration::from_millis(next_ms.saturating_sub(shared.monotonic_ms()));
+                    tokio::select! {
+                        () = mailbox.woken() => {}
+                        () = tokio::time::sleep(left) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_mailbox(&self) {
+        let mailbox = &self.0.shared.post.mailboxes[self.0.index];
+        for _ in 0..BATCH {
+            match mailbox.pop() {
+                None => return,
+                Some(Message::Start(queued)) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                Some(Message::Adopt(running, effects, yielded)) => self.adopt(running, effects, yielded),
+                Some(Message::Service(service)) => {
+                    tokio::task::spawn_local(service(self.clone()));
+                }
+                Some(Message::Stop) => self.0.stopping.set(true),
+            }
+        }
+    }
+
+    fn fire_timers(&self) {
+        let now_ms = self.0.shared.monotonic_ms();
+        let mut fired = Vec::new();
+        let mut over = Vec::new();
+        {
+            let core = &mut *self.0.core.borrow_mut();
+            core.timers.advance(now_ms, |timer| fired.push(timer));
+            let mut oldest = core.oldest;
+            while let Some(place) = oldest {
+                let running = &core.executions[place as usize];
+                if running.deadline_ms > now_ms {
+                    break;
+                }
+                over.push(running.key);
+                oldest = running.newer;
+            }
+        }
+        for timer in fired {
+            match timer {
+                Timer::Wake(key, signal) => self.drive(key, Input::Woken(signal)),
+                Timer::TaskTimeout(key, signal) => self.drive(key, Input::TaskTimedOut(signal)),
+                Timer::Limit(key) => self.time_out(key, true),
+            }
+        }
+        for key in over {
+            self.time_out(key, false);
+        }
+    }
+
+    fn time_out(&self, key: ExecutionKey, limit_fired: bool) {
+        let stop_time_ms = self.epoch_ms();
+        let start_time_ms = {
+            let mut core = self.0.core.borrow_mut();
+            let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+                return;
+            };
+            if limit_fired {
+                running.limit = None;
+            }
+            running.execution.start_time_ms()
+        };
+        let status = ExecutionStatus::TimedOut;
+        self.end(
+            key,
+            Box::new(Outcome { status, output: None, error: None, cause: None, start_time_ms, stop_time_ms }),
+        );
+    }
+
+    fn run_inputs(&self) {
+        for _ in 0..BATCH {
+            let next = self.0.core.borrow_mut().inputs.pop_front();
+            match next {
+                Some((key, input)) => self.drive(key, input),
+                None => return,
+            }
+        }
+    }
+
+    fn run_runnable(&self) {
+        for _ in 0..BATCH {
+            let next = self.0.core.borrow_mut().runnable.pop_front();
+            match next {
+                Some(key) => self.drive(key, Input::Continue),
+                None => return,
+            }
+        }
+    }
+}
+
+impl Core {
+    fn end_pending(&mut self, pending: Pending) {
+        if let Some(timer) = pending.timer {
+            self.timers.cancel(timer);
+        }
+        if let Some(call) = pending.call {
+            call.abort();
+        }
+    }
+
+    fn remove(&mut self, place: u32) -> Box<Running> {
+        let mut running = self.executions.remove(place as usize);
+        match running.older {
+            Some(older) => self.executions[older as usize].newer = running.newer,
+            None => self.oldest = running.newer,
+        }
+        match running.newer {
+            Some(newer) => self.executions[newer as usize].older = running.older,
+            None => self.newest = running.older,
+        }
+        for pending in std::mem::take(&mut running.pending) {
+            self.end_pending(pending);
+        }
+        if let Some(limit) = running.limit {
+            self.timers.cancel(limit);
+        }
+        if self.executions.is_empty() && self.executions.capacity() > KEPT_PLACES {
+            self.executions = Slab::new();
+        }
+        running
+    }
+}
+
+fn poll_call(future: &mut TaskFuture, resource: &str, context: &mut Context<'_>) -> Poll<TaskResult> {
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(context)));
+    polled.unwrap_or_else(|_| Poll::Ready(Err(handler_panicked(resource))))
+}
+
+fn handler_panicked(resource: &str) -> TaskError {
+    TaskError::new(error_name::TASK_FAILED, format!("The handler of the resource '{resource}' panicked."))
+}

@@ -1,0 +1,307 @@
+//! The engine: its shards, and the ways in from other threads.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    Input, Progress,
+    completion::Completion,
+    mailbox::{LocalFuture, Message, Post, QueuedStart},
+    running::Running,
+    shard::Shard,
+};
+use crate::{
+    clock::Clock,
+    model::execution::{ExecutionStart, ExecutionStatus},
+    program::Program,
+    task::Handlers,
+};
+
+/// Stack of a shard's thread, in bytes: room for walking values as deep as they can be.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Why an execution was not started. Nothing of it has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// As many executions as allowed are in flight, or queues are full.
+    #[error("{limit} executions are in flight, which is the limit")]
+    TooManyExecutions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The state machine is of type STANDARD.
+    #[error("only state machines of type EXPRESS run here")]
+    NotExpress,
+    /// The engine is being shut down.
+    #[error("the runtime is shutting down")]
+    ShuttingDown,
+}
+
+/// What an engine is made of.
+pub struct EngineOptions {
+    /// Number of shards, at least 1.
+    pub shards: usize,
+    /// Most executions in flight.
+    pub max_in_flight: usize,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Who answers tasks.
+    pub handlers: Handlers,
+    /// Feeds all random numbers.
+    pub seed: u64,
+}
+
+/// What all shards and all callers share.
+pub(super) struct Shared {
+    pub(super) post: Post,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) handlers: Handlers,
+    pub(super) in_flight: AtomicUsize,
+    /// One for each shard, and one for the threads of callers.
+    pub(super) counters: Vec<Counters>,
+    max_in_flight: usize,
+    draining: AtomicBool,
+}
+
+/// Counts of one thread's executions. Only ever added to, read at leisure: relaxed everywhere.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters {
+    started: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    timed_out: AtomicU64,
+    aborted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How many executions there have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionCounts {
+    /// Accepted.
+    pub started: u64,
+    /// Ended with `SUCCEEDED`.
+    pub succeeded: u64,
+    /// Ended with `FAILED`.
+    pub failed: u64,
+    /// Ended with `TIMED_OUT`.
+    pub timed_out: u64,
+    /// Ended with `ABORTED`.
+    pub aborted: u64,
+    /// Not started: too many in flight, or shutting down.
+    pub refused: u64,
+}
+
+impl Counters {
+    pub(super) fn ended(&self, status: ExecutionStatus) {
+        let counter = match status {
+            ExecutionStatus::Succeeded => &self.succeeded,
+            ExecutionStatus::Failed => &self.failed,
+            ExecutionStatus::TimedOut => &self.timed_out,
+            ExecutionStatus::Aborted => &self.aborted,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub(super) fn monotonic_ms(&self) -> u64 {
+        self.clock.monotonic_us() / 1000
+    }
+
+    /// Lets one more execution in, or says why not.
+    pub(super) fn admit(&self, counters: &Counters) -> Result<(), StartError> {
+        let refusal = if self.draining.load(Ordering::Relaxed) {
+            StartError::ShuttingDown
+        } else if self.in_flight.load(Ordering::Relaxed) >= self.max_in_flight {
+            StartError::TooManyExecutions { limit: self.max_in_flight }
+        } else {
+            counters.started.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        counters.refused.fetch_add(1, Ordering::Relaxed);
+        Err(refusal)
+    }
+}
+
+/// Shards, each on a thread of its own. Dropping it stops them; executions that have not ended are lost.
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    random: AtomicU64,
+}
+
+impl Engine {
+    /// Starts the shards.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread or no event queue.
+    pub fn new(options: EngineOptions) -> io::Result<Self> {
+        let shards = options.shards.max(1);
+        let shared = Arc::new(Shared {
+            post: Post::new(shards),
+            clock: options.clock,
+            handlers: options.handlers,
+            in_flight: AtomicUsize::new(0),
+            counters: (0..=shards).map(|_| Counters::default()).collect(),
+            max_in_flight: options.max_in_flight,
+            draining: AtomicBool::new(false),
+        });
+        let mut seeds = fastrand::Rng::with_seed(options.seed);
+        let mut threads = Vec::with_capacity(shards);
+        for index in 0..shards {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (shared, seed) = (Arc::clone(&shared), seeds.u64(..));
+            let thread =
+                Builder::new().name(format!("expressway-{index}")).stack_size(STACK_BYTES).spawn(move || {
+                    let local = tokio::task::LocalSet::new();
+                    local.block_on(&runtime, Shard::new(index, shared, seed).run());
+                })?;
+            threads.push(thread);
+        }
+        Ok(Self { shared, threads: Mutex::new(threads), random: AtomicU64::new(seeds.u64(..)) })
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shared.post.mailboxes.len()
+    }
+
+    /// Where time comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// Executions that have not ended.
+    #[must_use]
+    pub fn executions_in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts of all executions so far.
+    #[must_use]
+    pub fn counts(&self) -> ExecutionCounts {
+        let mut sum = ExecutionCounts::default();
+        for counters in &self.shared.counters {
+            sum.started += counters.started.load(Ordering::Relaxed);
+            sum.succeeded += counters.succeeded.load(Ordering::Relaxed);
+            sum.failed += counters.failed.load(Ordering::Relaxed);
+            sum.timed_out += counters.timed_out.load(Ordering::Relaxed);
+            sum.aborted += counters.aborted.load(Ordering::Relaxed);
+            sum.refused += counters.refused.load(Ordering::Relaxed);
+        }
+        sum
+    }
+
+    /// Two random numbers, for a name and for a seed, without a system call.
+    pub fn random(&self) -> u128 {
+        let mut random = fastrand::Rng::with_seed(self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed));
+        random.u128(..)
+    }
+
+    /// Queues an execution for any shard.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started.
+    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
+        let counters = self.caller_counters();
+        self.shared.admit(counters)?;
+        let (completer, completion) = Completion::pair();
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        match self.shared.post.start(QueuedStart { program: Arc::clone(program), start, completer }) {
+            Ok(()) => Ok(completion),
+            Err(_) => Err(self.take_back(counters)),
+        }
+    }
+
+    /// Runs an execution on the calling thread until it first waits; only then it moves to a shard.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started.
+    pub fn start_here(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
+        let counters = self.caller_counters();
+        self.shared.admit(counters)?;
+        let mut running = Box::new(Running::new(program, start, self.random() as u64, self.shared.clock.epoch_ms()));
+        let mut effects = Vec::new();
+        let now_ms = running.execution.start_time_ms();
+        let progress = running.step(Input::Continue, now_ms, &mut effects);
+        if let Progress::Ended(outcome) = progress {
+            counters.ended(outcome.status);
+            return Ok(Completion::ended(outcome));
+        }
+        let (completer, completion) = Completion::pair();
+        running.completer = Some(completer);
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        match self.shared.post.any().push(Message::Adopt(running, effects, matches!(progress, Progress::Yielded))) {
+            Ok(()) => Ok(completion),
+            Err(_) => Err(self.take_back(counters)),
+        }
+    }
+
+    fn caller_counters(&self) -> &Counters {
+        &self.shared.counters[self.shards()]
+    }
+
+    /// Queues were full: what was counted as started was not.
+    fn take_back(&self, counters: &Counters) -> StartError {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        counters.started.fetch_sub(1, Ordering::Relaxed);
+        counters.refused.fetch_add(1, Ordering::Relaxed);
+        StartError::TooManyExecutions { limit: self.shared.max_in_flight }
+    }
+
+    /// Runs a service on every shard. `false` when a shard's mailbox was full.
+    pub fn spawn_on_shards(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
+        let service = Arc::new(service);
+        self.shared.post.mailboxes.iter().all(|mailbox| {
+            let service = Arc::clone(&service);
+            mailbox.push(Message::Service(Box::new(move |shard| service(shard)))).is_ok()
+        })
+    }
+
+    /// Starts nothing more and waits until what runs has ended, for as long as `timeout`. Whether all has ended.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        /// How often is looked whether all has ended.
+        const LOOK: Duration = Duration::from_millis(2);
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let ended = async {
+            while self.executions_in_flight() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(timeout, ended).await.is_ok()
+    }
+
+    /// Tells the shards to stop once their executions have ended, and waits for those that have none.
+    pub fn stop(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let idle = self.executions_in_flight() == 0;
+        let told = self.shared.post.mailboxes.iter().all(|mailbox| mailbox.push(Message::Stop).is_ok());
+        if !(idle && told) {
+            // What has not ended is lost with its thread; whoever waits for it hears of that.
+            return;
+        }
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // A service on a shard may hold the last handle to the engine: a thread cannot wait for itself.
+            if thread.thread().id() != std::thread::current().id() {
+                // A shard that panicked has said so on stderr, and there is nothing left to do for it.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,5 @@
+//! What can be seen of executions from outside.
+
+mod recorder;
+
+pub use recorder::{BoundedRecorder, NoRecorder, Recorder};

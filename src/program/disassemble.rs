@@ -1,0 +1,131 @@
+//! A program as a listing, for people.
+
+use std::fmt::{self, Write};
+
+use super::{FieldPlan, Instruction, InstructionId, Program, Table, WaitPlan};
+
+impl Program {
+    /// The instruction listing that `expressway disassemble` prints.
+    #[must_use]
+    pub fn disassemble(&self) -> String {
+        let mut out = String::new();
+        for (place, instruction) in self.instructions.iter().enumerate() {
+            if let Instruction::EnterState(_) = instruction
+                && place > 0
+            {
+                out.push('\n');
+            }
+            let (name, operand) = self.describe(*instruction);
+            let line = format!("{place:5} {name:<16} {operand}");
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+
+    fn describe(&self, instruction: Instruction) -> (&'static str, String) {
+        match instruction {
+            Instruction::EnterState(state) => {
+                let state = self.state(state);
+                let mut text = format!("{:?} {}", state.name.as_str(), state.kind.as_str());
+                self.describe_handlers(state.retriers, state.catchers, &mut text)
+                    .expect("writing to a string does not fail");
+                ("EnterState", text)
+            }
+            Instruction::InputPath(path) => ("InputPath", self.paths[path.index()].text().into()),
+            Instruction::EmptyInput => ("EmptyInput", String::new()),
+            Instruction::Parameters(template) => ("Parameters", self.templates[template.index()].to_string()),
+            Instruction::Result(value) => ("Result", shorten(&self.values[value.index()].to_json())),
+            Instruction::Task(task) => ("Task", self.tasks[task.index()].resource.to_string()),
+            Instruction::Wait(wait) => (
+                "Wait",
+                match &self.waits[wait.index()] {
+                    WaitPlan::Milliseconds(time) => format!("{time} ms"),
+                    WaitPlan::Until(time) => format!("until {time} ms since 1970"),
+                    WaitPlan::SecondsPath(path) => format!("seconds {}", self.paths[path.index()].text()),
+                    WaitPlan::TimestampPath(path) => format!("until {}", self.paths[path.index()].text()),
+                },
+            ),
+            Instruction::Choose(choice) => {
+                let choice = &self.choices[choice.index()];
+                let mut text = String::new();
+                for (rule, target) in &choice.rules {
+                    let _ = write!(text, "{rule} → {}, ", target.0);
+                }
+                let default = choice.default.map_or("none".into(), |target| target.0.to_string());
+                let _ = write!(text, "default → {default}");
+                ("Choose", text)
+            }
+            Instruction::Parallel(parallel) => {
+                ("Parallel", format!("branches {}", places(&self.parallels[parallel.index()].branches)))
+            }
+            Instruction::Map(map) => {
+                let map = &self.maps[map.index()];
+                let mut text = format!("processor {}", map.processor.0);
+                if let Some(path) = map.items {
+                    let _ = write!(text, ", items {}", self.paths[path.index()].text());
+                }
+                if let Some(template) = map.selector {
+                    let _ = write!(text, ", selector {}", self.templates[template.index()]);
+                }
+                ("Map", text)
+            }
+            Instruction::Fail(fail) => {
+                let fail = &self.fails[fail.index()];
+                (
+                    "Fail",
+                    format!("error {}, cause {}", self.field(fail.error.as_ref()), self.field(fail.cause.as_ref())),
+                )
+            }
+            Instruction::ResultSelector(template) => ("ResultSelector", self.templates[template.index()].to_string()),
+            Instruction::Assign(template) => ("Assign", self.templates[template.index()].to_string()),
+            Instruction::ResultPath(path) => ("ResultPath", self.reference_paths[path.index()].text().into()),
+            Instruction::DiscardResult => ("DiscardResult", String::new()),
+            Instruction::OutputPath(path) => ("OutputPath", self.paths[path.index()].text().into()),
+            Instruction::EmptyOutput => ("EmptyOutput", String::new()),
+            Instruction::Next(target) => ("Next", format!("→ {}", target.0)),
+            Instruction::End => ("End", String::new()),
+        }
+    }
+
+    fn describe_handlers(&self, retriers: Table, catchers: Table, out: &mut String) -> fmt::Result {
+        for retrier in &self.retriers[retriers.range()] {
+            write!(
+                out,
+                ", retry {} {} times from {} ms by {}",
+                retrier.error_equals.join("|"),
+                retrier.max_attempts,
+                retrier.interval_ms,
+                retrier.backoff_rate
+            )?;
+        }
+        for catcher in &self.catchers[catchers.range()] {
+            write!(out, ", catch {} → {}", catcher.error_equals.join("|"), catcher.handler.0)?;
+        }
+        Ok(())
+    }
+
+    fn field(&self, field: Option<&FieldPlan>) -> String {
+        match field {
+            None => "none".into(),
+            Some(FieldPlan::Literal(value)) => shorten(&value.to_json()),
+            Some(FieldPlan::Path(path)) => self.paths[path.index()].text().into(),
+            Some(FieldPlan::Intrinsic(_)) => "intrinsic".into(),
+        }
+    }
+}
+
+fn places(targets: &[InstructionId]) -> String {
+    targets.iter().map(|target| target.0.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Literals are shown up to this many characters.
+const SHOWN_CHARACTERS: usize = 60;
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= SHOWN_CHARACTERS {
+        text.into()
+    } else {
+        text.chars().take(SHOWN_CHARACTERS).chain("…".chars()).collect()
+    }
+}
