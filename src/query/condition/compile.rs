@@ -144,17 +144,11 @@ impl Compiler {
 
     fn operator(&mut self, family: Family, is_path: bool, operand: ValueRef<'_>) -> Option<Operator> {
         Some(match family {
-            Family::String(relation) => {
-                Operator::String(relation, self.operand(is_path, operand, |this, operand| this.text(operand))?)
-            }
-            Family::Numeric(relation) => {
-                Operator::Numeric(relation, self.operand(is_path, operand, |this, operand| this.number(operand))?)
-            }
-            Family::Boolean => {
-                Operator::Boolean(self.operand(is_path, operand, |this, operand| this.boolean(operand))?)
-            }
+            Family::String(relation) => Operator::String(relation, self.operand(is_path, operand, Self::text)?),
+            Family::Numeric(relation) => Operator::Numeric(relation, self.operand(is_path, operand, Self::number)?),
+            Family::Boolean => Operator::Boolean(self.operand(is_path, operand, Self::boolean)?),
             Family::Timestamp(relation) => {
-                Operator::Timestamp(relation, self.operand(is_path, operand, |this, operand| this.timestamp(operand))?)
+                Operator::Timestamp(relation, self.operand(is_path, operand, Self::timestamp)?)
             }
             Family::StringMatches => Operator::StringMatches(Pattern::compile(&self.text(operand)?)),
             Family::IsType(kind) => Operator::IsType(kind, self.boolean(operand)?),

@@ -139,7 +139,7 @@ impl Comparison {
             return Ok(self.variable.evaluate(environment).is_ok() == wanted);
         }
         let variable = find(&self.variable, environment)?;
-        let value = borrow(&variable);
+        let value = variable.as_ref();
         // What a path operand finds lives as long as the comparison.
         let found;
         let holds = match &self.operator {
@@ -148,7 +148,7 @@ impl Comparison {
                     Operand::Constant(constant) => Some(&**constant),
                     Operand::Path(path) => {
                         found = find(path, environment)?;
-                        borrow(&found).as_str()
+                        found.as_ref().as_str()
                     }
                 };
                 match (relation, value.as_str(), other) {
@@ -163,7 +163,7 @@ impl Comparison {
                     Operand::Constant(constant) => constant.as_ref().as_number(),
                     Operand::Path(path) => {
                         found = find(path, environment)?;
-                        borrow(&found).as_number()
+                        found.as_ref().as_number()
                     }
                 };
                 match (value.as_number(), other) {
@@ -174,14 +174,14 @@ impl Comparison {
             Operator::Boolean(operand) => {
                 let other = match operand {
                     Operand::Constant(constant) => Some(*constant),
-                    Operand::Path(path) => find(path, environment).map(|found| borrow(&found).as_bool())?,
+                    Operand::Path(path) => find(path, environment).map(|found| found.as_ref().as_bool())?,
                 };
                 other.is_some() && value.as_bool() == other
             }
             Operator::Timestamp(relation, operand) => {
                 let other = match operand {
                     Operand::Constant(constant) => Some(*constant),
-                    Operand::Path(path) => find(path, environment).map(|found| timestamp(borrow(&found)))?,
+                    Operand::Path(path) => find(path, environment).map(|found| timestamp(found.as_ref()))?,
                 };
                 match (timestamp(value), other) {
                     (Some(timestamp), Some(other)) => relation.holds(timestamp.cmp(&other)),
@@ -205,14 +205,6 @@ fn find<'a, E: Environment>(path: &Path, environment: &'a E) -> Result<Found<'a>
             path.text()
         ),
     })
-}
-
-#[inline]
-fn borrow<'a>(found: &'a Found<'a>) -> ValueRef<'a> {
-    match found {
-        Found::One(value) => *value,
-        Found::Computed(value) => value.as_ref(),
-    }
 }
 
 fn timestamp(value: ValueRef<'_>) -> Option<Timestamp> {

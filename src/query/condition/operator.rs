@@ -12,7 +12,7 @@ use crate::{
 /// A comparison operator with its operand.
 #[derive(Clone, Debug)]
 pub(super) enum Operator {
-    /// `StringEquals` and its kin: text by UTF-16 code units, as the service does it.
+    /// `StringEquals` and its kin: by UTF-16 code units, as Java compares.
     String(Relation, Operand<Box<str>>),
     /// `StringMatches`.
     StringMatches(Pattern),
@@ -96,8 +96,8 @@ pub(super) enum Family {
     IsPresent,
 }
 
-/// The operators that compare with a constant. Behind [`takes_path`] ones the same name with `Path` compares with what a
-/// path finds.
+/// The operators that compare with a constant. Those that [`takes_path`] names are there once more with `Path` behind their
+/// name, to compare with what a path finds.
 pub(super) const OPERATORS: [(&str, Family); 23] = [
     ("StringEquals", Family::String(Relation::Equals)),
     ("StringLessThan", Family::String(Relation::LessThan)),

@@ -15,7 +15,10 @@ mod tests;
 mod text;
 
 use self::{function::Function, template::Template};
-use super::{Environment, Path, QueryError, SyntaxError, path::Root};
+use super::{
+    Environment, Path, QueryError, SyntaxError,
+    path::{Found, PathError, PathErrorKind, Root},
+};
 use crate::{
     Value,
     model::{error_name, quota},
@@ -149,23 +152,25 @@ impl Argument {
             Argument::Literal(value) => Ok(value.clone()),
             Argument::Template(template) => template.fill(&[]),
             Argument::Call(call) => call.evaluate(environment),
-            Argument::Path(path) => path.evaluate(environment).map(|found| found.into_value()).map_err(|error| {
-                Failure { error: error_name::RUNTIME, reason: missing(path, &error.reason, environment.input()) }
+            Argument::Path(path) => path.evaluate(environment).map(Found::into_value).map_err(|error| Failure {
+                error: error_name::RUNTIME,
+                reason: missing(path, error, environment.input()),
             }),
         }
     }
 }
 
 /// What the service says of an argument that finds nothing. It names a path into the context object as if it were one into
-/// the input, and shows the input in either case; what its JSONPath library says of steps that do not fit the data shows
-/// through.
-fn missing(path: &Path, reason: &str, input: &Value) -> String {
-    if reason.starts_with("Filter:") {
-        return reason.to_owned();
+/// the input, and shows the input in either case; where a path does not fit the data, its JSONPath library has the word.
+fn missing(path: &Path, error: PathError, input: &Value) -> String {
+    match error.kind {
+        PathErrorKind::Inapplicable | PathErrorKind::TooManyNodes => error.reason,
+        PathErrorKind::Missing | PathErrorKind::IndexOutOfBounds => {
+            let text = match path.root() {
+                Root::Context => &path.text()[1..],
+                _ => path.text(),
+            };
+            format!("The JsonPath argument for the field '{text}' could not be found in the input '{input}'")
+        }
     }
-    let text = match path.root() {
-        Root::Context => &path.text()[1..],
-        _ => path.text(),
-    };
-    format!("The JsonPath argument for the field '{text}' could not be found in the input '{}'", input.to_json())
 }

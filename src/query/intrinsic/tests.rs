@@ -9,6 +9,7 @@ use crate::{
     Value,
     model::quota,
     query::{Environment, QueryError},
+    value::{Number, ValueRef},
 };
 
 struct Data {
@@ -210,7 +211,7 @@ fn a_random_number_is_in_its_range_and_a_seed_repeats() {
     let environment = data(r#"{"s":5}"#);
     for _ in 0..200 {
         let drawn = call.evaluate(&environment).unwrap();
-        let number = drawn.index(0).and_then(|value| value.as_number()).and_then(|number| number.as_i64()).unwrap();
+        let number = drawn.index(0).and_then(ValueRef::as_number).and_then(Number::as_i64).unwrap();
         assert!((-2..3).contains(&number));
         assert_eq!(drawn.index(1), repeated.index(1));
     }
@@ -270,6 +271,7 @@ fn an_argument_that_is_not_there() {
         ("States.Format('{}', States.ArrayLength( $.b.c ))", "{}", "$.b.c"),
         ("States.JsonToString($$.State.No)", "[1]", "$.State.No"),
         ("States.JsonToString($order.no)", "[1]", "$order.no"),
+        ("States.Array($.a[2])", r#"{"a": [1, 2]}"#, "$.a[2]"),
     ] {
         let error = try_call(call, input).unwrap_err();
         let input = Value::parse(input).unwrap();
@@ -282,6 +284,20 @@ fn an_argument_that_is_not_there() {
             )
         );
     }
+}
+
+#[test]
+fn an_indefinite_path_finds_an_array() {
+    check("States.ArrayLength($.a[*].b)", r#"{"a":[{"b":1},{},{"b":2}]}"#, "2");
+    check("States.Format('{}', $..none)", "{}", r#""[]""#);
+}
+
+#[test]
+fn a_path_that_does_not_fit_the_data() {
+    let error = try_call("States.Array($.a[0])", r#"{"a":"text"}"#).unwrap_err();
+    assert_eq!(error.error, "States.Runtime");
+    let reason = error.cause.strip_prefix("The function 'States.Array($.a[0])' had the following error: ").unwrap();
+    assert!(reason.contains("can only be applied to arrays"), "{reason}");
 }
 
 #[test]
@@ -328,7 +344,7 @@ fn refuses_what_is_no_call() {
         ("States.Format('{}', 1, 2)", 0),
         ("States.Format('é{', 1)", 17),
         ("States.Array($.a", 16),
-        ("States.Array($.a[?(@.b == ')'])", 31),
+        ("States.Array($.a[?(@.b == ')'])", 29),
     ] {
         let error = Intrinsic::parse(text).expect_err(text);
         assert_eq!(error.offset, offset, "{text}: {error}");
@@ -342,6 +358,8 @@ fn paths_end_at_their_own_comma() {
         ("States.Array($.a , $$.State.Name,$order.id)", vec!["$.a", "$$.State.Name", "$order.id"]),
         ("States.Array(States.Array($.a), $.b)", vec!["$.a", "$.b"]),
         ("States.Format('$.no {}', $.a)", vec!["$.a"]),
+        ("States.Array($['a,b)'], $.c[0:2].length())", vec!["$['a,b)']", "$.c[0:2].length()"]),
+        ("States.Array($.a[?(@.b == ',)' && @.c)].d,$..e)", vec!["$.a[?(@.b == ',)' && @.c)].d", "$..e"]),
     ] {
         let mut found = Vec::new();
         Intrinsic::parse(text).unwrap().for_each_path(&mut |path| found.push(path.text().to_owned()));
