@@ -26,7 +26,10 @@ mod write;
 
 use std::sync::Arc;
 
-pub(crate) use self::document::{Document, Node, NodeKind};
+pub(crate) use self::{
+    document::{Document, Node, NodeKind},
+    parse::unescape_string_token,
+};
 use self::{array::Array, object::Object};
 pub use self::{
     array::ArrayBuilder,

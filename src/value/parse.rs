@@ -438,3 +438,11 @@ fn unescape(raw: &[u8], plain: &mut String, canonical: &mut Vec<u8>) -> Option<(
 fn hex4(raw: &[u8], at: usize) -> Option<u32> {
     raw.get(at..at + 4)?.iter().try_fold(0, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?))
 }
+
+/// The characters of a JSON string token, quotes included; `None` when it is none.
+pub(crate) fn unescape_string_token(token: &[u8]) -> Option<String> {
+    let inner = token.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut plain = String::with_capacity(inner.len());
+    unescape(inner, &mut plain, &mut Vec::new())?;
+    Some(plain)
+}
