@@ -3,5 +3,6 @@
 pub mod error_name;
 pub mod execution;
 pub mod history_event;
+pub mod machine_type;
 pub mod quota;
 pub mod time;

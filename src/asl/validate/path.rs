@@ -1,0 +1,80 @@
+//! Paths and reference paths in fields (Amazon States Language, "Paths" and "Reference Paths").
+
+use crate::{
+    asl::parse::{location::Location, sink::Sink},
+    query::{Path, intrinsic::Intrinsic, path::Root},
+};
+
+/// What a reference path may start from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Roots {
+    /// Only the input: `ResultPath`.
+    Input,
+    /// The input or a variable: the numbers of a Map state.
+    InputOrVariable,
+    /// The context object too.
+    Any,
+}
+
+impl Roots {
+    /// What the reference path in a field of that name may start from. AWS refuses the context object for the numbers
+    /// of a Map state.
+    pub(crate) fn of_field(name: &str) -> Self {
+        match name {
+            "MaxConcurrencyPath"
+            | "ToleratedFailureCountPath"
+            | "ToleratedFailurePercentagePath"
+            | "MaxItemsPath"
+            | "MaxItemsPerBatchPath"
+            | "MaxInputBytesPerBatchPath" => Roots::InputOrVariable,
+            _ => Roots::Any,
+        }
+    }
+}
+
+/// Checks a path of any kind.
+pub(crate) fn check(text: &str, location: &Location<'_>, sink: &mut Sink) {
+    if Path::parse(text).is_err() {
+        sink.schema("Value must be a valid JSONPath.", location);
+    }
+}
+
+/// Checks a path that must name a single place.
+pub(crate) fn check_reference(text: &str, roots: Roots, location: &Location<'_>, sink: &mut Sink) {
+    if !text.starts_with('$') {
+        sink.schema("Value is not a Reference Path: Reference path didn't start with '$'", location);
+        return;
+    }
+    let fits = Path::parse(text).is_ok_and(|path| {
+        path.is_definite()
+            && match path.root() {
+                Root::Input => true,
+                Root::Variable(_) => roots != Roots::Input,
+                Root::Context => roots == Roots::Any,
+            }
+    });
+    if !fits {
+        sink.schema("Value is not a Reference Path", location);
+    }
+}
+
+/// Whether a text is what a `.$` field takes.
+pub(crate) fn is_path_or_intrinsic(text: &str) -> bool {
+    if text.starts_with('$') { Path::parse(text).is_ok() } else { Intrinsic::parse(text).is_ok() }
+}
+
+/// Checks `ErrorPath` and `CausePath`: a reference path, or an intrinsic function call that gives the text.
+pub(crate) fn check_reference_or_intrinsic(name: &str, text: &str, location: &Location<'_>, sink: &mut Sink) {
+    if text.starts_with("States.") {
+        if Intrinsic::parse(text).is_err() {
+            sink.schema(
+                format_args!(
+                    "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
+                ),
+                location,
+            );
+        }
+    } else {
+        check_reference(text, Roots::Any, location, sink);
+    }
+}

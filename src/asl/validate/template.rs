@@ -1,0 +1,49 @@
+//! Payload templates of JSONPath states (Amazon States Language, "Payload Template").
+
+use super::{lint, path};
+use crate::{
+    asl::{
+        code,
+        parse::{location::Location, sink::Sink},
+    },
+    value::{ValueRef, View},
+};
+
+/// Checks a template: the value of each field whose name ends in `.$` must be a path or an intrinsic function call.
+pub(crate) fn check(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
+    walk(value, location, sink);
+}
+
+fn walk(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
+    match value.view() {
+        View::Object(entries) => {
+            for (key, value) in entries.iter() {
+                let Some(name) = key.strip_suffix(".$") else {
+                    if let Some(text) = value.as_str() {
+                        lint::looks_dynamic(key, text, &location.field(key), sink);
+                    }
+                    walk(value, &location.field(key), sink);
+                    continue;
+                };
+                if !value.as_str().is_some_and(path::is_path_or_intrinsic) {
+                    sink.schema(
+                        format_args!(
+                            "The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
+                        ),
+                        location,
+                    );
+                }
+                if entries.get(name).is_some() {
+                    let message = format_args!("The fields '{name}' and '{key}' give the same field two values");
+                    sink.add(code::CONFLICTING_FIELDS, message, Some(location));
+                }
+            }
+        }
+        View::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, &location.item(index), sink);
+            }
+        }
+        _ => {}
+    }
+}
