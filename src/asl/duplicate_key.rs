@@ -126,5 +126,9 @@ fn report(open: &[Open<'_>], sink: &mut Sink) {
         }
         Ok(())
     });
-    sink.add(code::DUPLICATE_KEY, format_args!("The key '{key}' is given more than once; the last one counts"), Some(&location));
+    sink.add(
+        code::DUPLICATE_KEY,
+        format_args!("The key '{key}' is given more than once; the last one counts"),
+        Some(&location),
+    );
 }

@@ -26,10 +26,6 @@ mod write;
 
 use std::sync::Arc;
 
-pub(crate) use self::{
-    document::{Document, Node, NodeKind},
-    parse::unescape_string_token,
-};
 use self::{array::Array, object::Object};
 pub use self::{
     array::ArrayBuilder,
@@ -39,6 +35,10 @@ pub use self::{
     syntax_error::ParseError,
     text::Text,
     view::{ArrayView, ObjectView, ValueRef, View},
+};
+pub(crate) use self::{
+    document::{Document, Node, NodeKind},
+    parse::unescape_string_token,
 };
 
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.

@@ -14,9 +14,6 @@ use crate::asl::{
 
 pub(super) const CHOICE: Table = &[("Choices", Use::Both), ("Default", Use::Both)];
 
-/// What only the rules that stand in `Choices` have, not those inside them.
-const TOP_RULE: Table = &[("Next", Use::Both), ("Assign", Use::Both), ("Output", Use::Jsonata)];
-
 impl<'a> Reader<'a> {
     pub(super) fn choice(&mut self, fields: &Fields<'a, '_>, graph: &mut Graph<'a>) -> StateKind {
         fields.require(&["Choices"], &mut self.sink);
@@ -31,7 +28,7 @@ impl<'a> Reader<'a> {
             if let Some(next) = next {
                 graph.add_transition(Field::Choice(index), next);
             }
-            choice_rule::check(&rule, TOP_RULE, &mut self.sink);
+            choice_rule::check(&rule, item, &mut self.sink);
             rules.push(ChoiceRule {
                 condition: item.to_value(),
                 next: next.unwrap_or_default().to_owned(),

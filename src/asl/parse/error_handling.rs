@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         let mut retriers = Vec::with_capacity(count);
         for (index, item) in items.into_iter().enumerate() {
             let Some(retrier) = Fields::read(item, retry.item(index), fields.language, sink) else { continue };
-            retrier.allow(&[RETRIER], sink);
+            retrier.allow_tables(&[RETRIER], sink);
             retrier.require(&["ErrorEquals"], sink);
             let error_equals = error_equals(&retrier, index + 1 == count, sink);
             let integer = |value: i64| value as f64;
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         for (index, item) in items.into_iter().enumerate() {
             let location = catch.item(index);
             let Some(catcher) = Fields::read(item, location, fields.language, &mut self.sink) else { continue };
-            catcher.allow(&[CATCHER], &mut self.sink);
+            catcher.allow_tables(&[CATCHER], &mut self.sink);
             catcher.require(&["ErrorEquals", "Next"], &mut self.sink);
             let next = catcher.string("Next", &mut self.sink);
             if let Some(next) = next {

@@ -62,10 +62,6 @@ impl<'a, 'l> Fields<'a, 'l> {
         }
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> {
-        self.entries.iter().copied()
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<ValueRef<'a>> {
         self.entries.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
     }
@@ -78,17 +74,25 @@ impl<'a, 'l> Fields<'a, 'l> {
         self.language == QueryLanguage::Jsonata
     }
 
-    /// Reports fields that are not in `tables`, and those of the other query language.
-    pub(crate) fn allow(&self, tables: &[Table], sink: &mut Sink) {
+    /// Reports fields that are in none of `tables`, and those of the other query language.
+    pub(crate) fn allow_tables(&self, tables: &[Table], sink: &mut Sink) {
+        let find = |name: &str| {
+            let mut fields = tables.iter().flat_map(|table| table.iter());
+            fields.find(|(allowed, _)| *allowed == name).map(|(_, usage)| *usage)
+        };
+        self.allow(find, sink);
+    }
+
+    /// Reports fields that `field_use` does not know, and those of the other query language.
+    pub(crate) fn allow(&self, field_use: impl Fn(&str) -> Option<Use>, sink: &mut Sink) {
         for (name, _) in &self.entries {
-            let found = tables.iter().flat_map(|table| table.iter()).find(|(allowed, _)| allowed == name);
-            let (set, other) = match (found, self.language) {
+            let (set, other) = match (field_use(name), self.language) {
                 (None, _) => {
                     sink.schema(format_args!("Field '{name}' is not supported"), &self.location);
                     continue;
                 }
-                (Some((_, Use::JsonPath)), QueryLanguage::Jsonata) => ("JSONata", "JSONPath"),
-                (Some((_, Use::Jsonata)), QueryLanguage::JsonPath) => ("JSONPath", "JSONata"),
+                (Some(Use::JsonPath), QueryLanguage::Jsonata) => ("JSONata", "JSONPath"),
+                (Some(Use::Jsonata), QueryLanguage::JsonPath) => ("JSONPath", "JSONata"),
                 _ => continue,
             };
             sink.schema(

@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
     /// The whole definition.
     pub(super) fn top(&mut self, value: ValueRef<'a>, machine_type: MachineType) -> Option<StateMachine> {
         let mut fields = Fields::read(value, Location::ROOT, QueryLanguage::JsonPath, &mut self.sink)?;
-        fields.allow(&[TOP], &mut self.sink);
+        fields.allow_tables(&[TOP], &mut self.sink);
         fields.one_of("Version", &["1.0"], &mut self.sink);
         let timeout = fields.integer("TimeoutSeconds", TIMEOUT_SECONDS, &mut self.sink);
         if let Some(language) = self.query_language(&fields) {
@@ -50,13 +50,13 @@ impl<'a> Reader<'a> {
     /// A branch of a Parallel state.
     pub(super) fn branch(&mut self, value: ValueRef<'a>, location: Location<'_>, scope: Scope) -> Option<StateMachine> {
         let fields = Fields::read(value, location, self.root_language, &mut self.sink)?;
-        fields.allow(&[BRANCH], &mut self.sink);
+        fields.allow_tables(&[BRANCH], &mut self.sink);
         self.nested(&fields, scope)
     }
 
     /// `ItemProcessor` or `Iterator`, read already by the Map state for its `ProcessorConfig`.
     pub(super) fn item_processor(&mut self, fields: &Fields<'a, '_>, scope: Scope) -> Option<StateMachine> {
-        fields.allow(&[BRANCH, ITEM_PROCESSOR], &mut self.sink);
+        fields.allow_tables(&[BRANCH, ITEM_PROCESSOR], &mut self.sink);
         self.nested(fields, scope)
     }
 
@@ -107,7 +107,8 @@ impl<'a> Reader<'a> {
 
     fn state_name(&mut self, name: &'a str, location: &Location<'_>) {
         if name.chars().count() > crate::model::quota::MAX_NAME_CHARACTERS {
-            let message = format_args!("Invalid State name: {name} exceeds the 80-character limit allowed by the service");
+            let message =
+                format_args!("Invalid State name: {name} exceeds the 80-character limit allowed by the service");
             self.sink.add(code::INVALID_STATE_NAME, message, Some(location));
         }
         if !self.names.insert(name) {

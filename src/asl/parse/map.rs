@@ -100,10 +100,10 @@ impl<'a> Reader<'a> {
         let mode = config.one_of("Mode", &["INLINE", "DISTRIBUTED"], &mut self.sink);
         if mode != Some("DISTRIBUTED") {
             let table = if mode.is_some() { INLINE_PROCESSOR_CONFIG } else { PROCESSOR_CONFIG };
-            config.allow(&[table], &mut self.sink);
+            config.allow_tables(&[table], &mut self.sink);
             return Some((false, None));
         }
-        config.allow(&[PROCESSOR_CONFIG], &mut self.sink);
+        config.allow_tables(&[PROCESSOR_CONFIG], &mut self.sink);
         if scope.machine_type == MachineType::Express {
             self.sink.schema(
                 "The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines",
@@ -119,7 +119,8 @@ impl<'a> Reader<'a> {
         let Some(label) = fields.string("Label", &mut self.sink) else { return };
         let location = fields.location.field("Label");
         if label.chars().count() > MAX_LABEL_CHARACTERS {
-            let message = format_args!("Invalid Label name: {label} exceeds the 40-character limit allowed by the service");
+            let message =
+                format_args!("Invalid Label name: {label} exceeds the 40-character limit allowed by the service");
             self.sink.add(code::INVALID_LABEL_NAME, message, Some(&location));
         }
         if !self.labels.insert(label) {

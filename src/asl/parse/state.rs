@@ -25,12 +25,8 @@ const PARAMETERS: Table = &[("Parameters", Use::JsonPath), ("ResultPath", Use::J
 const ARGUMENTS: Table = &[("Arguments", Use::Jsonata)];
 const RESULT_SELECTOR: Table = &[("ResultSelector", Use::JsonPath), ("Retry", Use::Both), ("Catch", Use::Both)];
 const PASS: Table = &[("Result", Use::JsonPath)];
-const FAIL: Table = &[
-    ("Error", Use::Both),
-    ("Cause", Use::Both),
-    ("ErrorPath", Use::JsonPath),
-    ("CausePath", Use::JsonPath),
-];
+const FAIL: Table =
+    &[("Error", Use::Both), ("Cause", Use::Both), ("ErrorPath", Use::JsonPath), ("CausePath", Use::JsonPath)];
 const PARALLEL: Table = &[("Branches", Use::Both)];
 
 /// The values of `Type`, in the order in which AWS lists them.
@@ -81,7 +77,7 @@ impl<'a> Reader<'a> {
             graph.mark_terminal();
             return None;
         };
-        fields.allow(tables(kind_name), &mut self.sink);
+        fields.allow_tables(tables(kind_name), &mut self.sink);
         let transition = match kind_name {
             "Choice" => None,
             "Succeed" | "Fail" => {
@@ -146,10 +142,7 @@ impl<'a> Reader<'a> {
         if end && fields.has("Next") {
             fields.at_most_one(&["Next", "End"], &mut self.sink);
         } else if !end && !fields.has("Next") {
-            self.sink.schema(
-                "This object should have only one of the following fields: [Next, End]",
-                &fields.location,
-            );
+            self.sink.schema("This object should have only one of the following fields: [Next, End]", &fields.location);
         }
         if let Some(next) = next {
             graph.add_transition(Field::Next, next);

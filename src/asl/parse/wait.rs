@@ -12,7 +12,7 @@ use crate::{
         validate::jsonata,
     },
     model::{machine_type::MachineType, quota::MAX_EXPRESS_EXECUTION_SECONDS},
-    query::timestamp::Timestamp,
+    query::Timestamp,
 };
 
 pub(super) const WAIT: Table = &[
@@ -48,7 +48,8 @@ impl<'a> Reader<'a> {
             _ => {
                 let seconds = fields.integer("Seconds", SECONDS, &mut self.sink)?;
                 let limit = MAX_EXPRESS_EXECUTION_SECONDS;
-                if scope.machine_type == MachineType::Express && u64::try_from(seconds).is_ok_and(|wait| wait >= limit) {
+                if scope.machine_type == MachineType::Express && u64::try_from(seconds).is_ok_and(|wait| wait >= limit)
+                {
                     let message = format_args!("An Express execution ends after {limit} seconds");
                     self.sink.add(code::BEYOND_EXPRESS_LIMIT, message, Some(&location));
                 }

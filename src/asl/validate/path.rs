@@ -2,7 +2,7 @@
 
 use crate::{
     asl::parse::{location::Location, sink::Sink},
-    query::{Path, intrinsic::Intrinsic, path::Root},
+    query::{Intrinsic, Path, ReferencePath, path::Root},
 };
 
 /// What a reference path may start from.
@@ -45,14 +45,11 @@ pub(crate) fn check_reference(text: &str, roots: Roots, location: &Location<'_>,
         sink.schema("Value is not a Reference Path: Reference path didn't start with '$'", location);
         return;
     }
-    let fits = Path::parse(text).is_ok_and(|path| {
-        path.is_definite()
-            && match path.root() {
-                Root::Input => true,
-                Root::Variable(_) => roots != Roots::Input,
-                Root::Context => roots == Roots::Any,
-            }
-    });
+    let fits = match roots {
+        Roots::Input => ReferencePath::parse(text).is_ok(),
+        _ => Path::parse(text)
+            .is_ok_and(|path| path.is_definite() && (roots == Roots::Any || *path.root() != Root::Context)),
+    };
     if !fits {
         sink.schema("Value is not a Reference Path", location);
     }
@@ -60,19 +57,19 @@ pub(crate) fn check_reference(text: &str, roots: Roots, location: &Location<'_>,
 
 /// Whether a text is what a `.$` field takes.
 pub(crate) fn is_path_or_intrinsic(text: &str) -> bool {
-    if text.starts_with('$') { Path::parse(text).is_ok() } else { Intrinsic::parse(text).is_ok() }
+    if text.trim_start().starts_with('$') { Path::parse(text).is_ok() } else { Intrinsic::parse(text).is_ok() }
+}
+
+/// What AWS says of a field that takes a path or an intrinsic function call, and has neither.
+pub(crate) fn not_path_or_intrinsic(name: &str) -> String {
+    format!("The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call")
 }
 
 /// Checks `ErrorPath` and `CausePath`: a reference path, or an intrinsic function call that gives the text.
 pub(crate) fn check_reference_or_intrinsic(name: &str, text: &str, location: &Location<'_>, sink: &mut Sink) {
     if text.starts_with("States.") {
         if Intrinsic::parse(text).is_err() {
-            sink.schema(
-                format_args!(
-                    "The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call"
-                ),
-                location,
-            );
+            sink.schema(not_path_or_intrinsic(name), location);
         }
     } else {
         check_reference(text, Roots::Any, location, sink);

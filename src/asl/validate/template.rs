@@ -11,10 +11,6 @@ use crate::{
 
 /// Checks a template: the value of each field whose name ends in `.$` must be a path or an intrinsic function call.
 pub(crate) fn check(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
-    walk(value, location, sink);
-}
-
-fn walk(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
     match value.view() {
         View::Object(entries) => {
             for (key, value) in entries.iter() {
@@ -22,16 +18,19 @@ fn walk(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
                     if let Some(text) = value.as_str() {
                         lint::looks_dynamic(key, text, &location.field(key), sink);
                     }
-                    walk(value, &location.field(key), sink);
+                    check(value, &location.field(key), sink);
                     continue;
                 };
-                if !value.as_str().is_some_and(path::is_path_or_intrinsic) {
-                    sink.schema(
-                        format_args!(
-                            "The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
-                        ),
-                        location,
-                    );
+                match value.as_str() {
+                    Some(text) if path::is_path_or_intrinsic(text) => {}
+                    Some(_) => sink.schema(path::not_path_or_intrinsic(key), location),
+                    None => {
+                        let kind = value.type_name().to_uppercase();
+                        let message = format_args!(
+                            "The value for the field '{key}' must be a STRING that contains a JSONPath but was an {kind}"
+                        );
+                        sink.schema(message, location);
+                    }
                 }
                 if entries.get(name).is_some() {
                     let message = format_args!("The fields '{name}' and '{key}' give the same field two values");
@@ -41,7 +40,7 @@ fn walk(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
         }
         View::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, &location.item(index), sink);
+                check(item, &location.item(index), sink);
             }
         }
         _ => {}

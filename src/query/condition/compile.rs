@@ -111,7 +111,8 @@ impl Compiler {
                 || (depth == 0 && matches!(name, "Next" | "Assign" | "Output" | "QueryLanguage"))
                 || (kind == "Variable" && operator::find(name).is_some());
             if !known {
-                self.at(&format!("/{name}"), |this| this.problem(format!("Field '{name}' is not supported")));
+                // The service gives the place of the object, not of the field.
+                self.problem(format!("Field '{name}' is not supported"));
             }
         }
     }

@@ -19,6 +19,11 @@ use crate::{
     value::{ValueRef, View},
 };
 
+/// Whether a field of a Choice rule is a comparison operator, such as `NumericEqualsPath`.
+pub(crate) fn is_operator(name: &str) -> bool {
+    operator::find(name).is_some()
+}
+
 /// The compiled condition of a Choice rule.
 #[derive(Clone, Debug)]
 pub struct Condition {

@@ -226,7 +226,7 @@ fn says_what_is_wrong() {
         (
             "{'Variable': '$.a', 'NumericIsh': 1}",
             vec![
-                ("/NumericIsh", "Field 'NumericIsh' is not supported"),
+                ("", "Field 'NumericIsh' is not supported"),
                 ("", "A comparison operator is required beside the field 'Variable'"),
             ],
         ),
@@ -244,7 +244,7 @@ fn says_what_is_wrong() {
         (
             "{'And': [{'Variable': '$.a', 'IsNull': true, 'Next': 'X'}, {'Not': {'Variable': 1, 'IsNull': true}}]}",
             vec![
-                ("/And[0]/Next", "Field 'Next' is not supported"),
+                ("/And[0]", "Field 'Next' is not supported"),
                 ("/And[1]/Not/Variable", "Expected value of type String"),
             ],
         ),
