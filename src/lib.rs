@@ -8,7 +8,12 @@ pub mod model;
 pub mod observe;
 pub mod program;
 pub mod query;
+pub mod registry;
+pub mod runtime;
 pub mod task;
+#[cfg(feature = "server")]
+pub mod throttle;
 pub mod value;
 
+pub use runtime::Runtime;
 pub use value::Value;

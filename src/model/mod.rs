@@ -1,5 +1,7 @@
 //! Plain values named in the AWS API or in the Amazon States Language.
 
+pub mod action;
+pub mod arn;
 pub mod error_name;
 pub mod execution;
 pub mod history_event;

@@ -32,3 +32,45 @@ pub const STEAL_THRESHOLD: usize = 64;
 pub const MAX_STEALABLE_STARTS: usize = 65_536;
 /// Executions in flight by default: ours. One more is refused with a throttling error.
 pub const DEFAULT_MAX_IN_FLIGHT: usize = 2_000_000;
+/// Longest ARN, in characters.
+pub const MAX_ARN_CHARACTERS: usize = 256;
+/// Most tags of one resource.
+pub const MAX_TAGS: usize = 50;
+/// Longest key of a tag, in characters.
+pub const MAX_TAG_KEY_CHARACTERS: usize = 128;
+/// Longest value of a tag, in characters.
+pub const MAX_TAG_VALUE_CHARACTERS: usize = 256;
+/// Longest `traceHeader`, in characters.
+pub const MAX_TRACE_HEADER_CHARACTERS: usize = 256;
+/// Longest description of a version, in characters.
+pub const MAX_VERSION_DESCRIPTION_CHARACTERS: usize = 256;
+/// Longest `nextToken` of lists of state machines, in characters.
+pub const MAX_PAGE_TOKEN_CHARACTERS: usize = 1024;
+/// Most entries of one page of a list.
+pub const MAX_PAGE_ENTRIES: usize = 1000;
+/// Entries of one page of a list when nothing else is asked for.
+pub const DEFAULT_PAGE_ENTRIES: usize = 100;
+/// Most diagnostics in one answer of ValidateStateMachineDefinition.
+pub const MAX_VALIDATE_DIAGNOSTICS: usize = 100;
+/// Most state machines of an account and region.
+pub const MAX_STATE_MACHINES: usize = 100_000;
+/// Longest body of a request, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 1_048_576;
+/// Most connections that a server keeps open at once: ours.
+pub const MAX_CONNECTIONS: usize = 16_384;
+/// Longest head of a request, in bytes, and what is read ahead of it: ours.
+pub const MAX_REQUEST_HEAD_BYTES: usize = 65_536;
+/// Most header fields of a request: ours.
+pub const MAX_REQUEST_HEADERS: usize = 64;
+/// How long a connection may take for one request head, and how long it may be idle, in seconds: ours.
+pub const MAX_REQUEST_HEAD_SECONDS: u64 = 30;
+/// How long the body of a request may take to arrive, in seconds: ours.
+pub const MAX_REQUEST_BODY_SECONDS: u64 = 20;
+/// Connections that wait to be taken over by a shard: ours.
+pub const MAX_PENDING_CONNECTIONS: usize = 1024;
+/// Longest answer of a Lambda function, in bytes (Lambda Developer Guide, "Lambda quotas").
+pub const MAX_LAMBDA_RESPONSE_BYTES: usize = 6 * 1_048_576;
+/// Most calls to Lambda functions that one shard has under way; more of them wait for their turn: ours.
+pub const MAX_LAMBDA_CALLS_PER_SHARD: usize = 1024;
+/// Most idle connections to the Lambda endpoint that one shard keeps: ours.
+pub const MAX_IDLE_LAMBDA_CONNECTIONS: usize = 256;

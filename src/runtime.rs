@@ -1,0 +1,297 @@
+//! The embeddable runtime: the one place where everything is wired together.
+
+use std::{future::Future, io, sync::Arc, thread::available_parallelism, time::Duration};
+
+use crate::{
+    Value,
+    clock::{Clock, SystemClock},
+    engine::{Engine, EngineOptions},
+    model::{
+        arn::Home,
+        execution::{ExecutionName, ExecutionStart},
+        machine_type::MachineType,
+        quota::DEFAULT_MAX_IN_FLIGHT,
+    },
+    observe::BoundedRecorder,
+    program::Program,
+    registry::{CreateStateMachine, Registry, RegistryError, StateMachineRecord},
+    task::{Handlers, TaskHandler, TaskResult, in_process::InProcess},
+};
+
+pub use crate::engine::{Completion, ExecutionCounts, LocalFuture, Lost, StartError, Started};
+
+/// Runs state machines. Cheap to clone; all clones are one runtime, which stops when the last of them is dropped.
+///
+/// ```
+/// use expressway::{Runtime, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::builder()
+///     .task("double", async |input: Value| {
+///         let number = input.as_ref().as_number().and_then(|number| number.as_i64()).unwrap_or(0);
+///         Ok(Value::from(number * 2))
+///     })
+///     .build()?;
+/// let machine = runtime.publish(
+///     "doubling",
+///     r#"{"StartAt": "Double", "States": {"Double": {"Type": "Task", "Resource": "double", "End": true}}}"#,
+/// )?;
+/// let outcome = runtime.start_sync(&machine, Value::from(21))?;
+/// # let outcome = tokio::runtime::Builder::new_current_thread().build()?.block_on(outcome)?;
+/// // In async code: `let outcome = runtime.start_sync(&machine, Value::from(21))?.await?;`
+/// assert_eq!(outcome.output, Some(Value::from(42)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    registry: Registry,
+}
+
+/// Builds a [`Runtime`].
+pub struct RuntimeBuilder {
+    home: Home,
+    shards: usize,
+    max_in_flight: usize,
+    clock: Option<Arc<dyn Clock>>,
+    seed: Option<u64>,
+    handlers: Handlers,
+}
+
+impl RuntimeBuilder {
+    /// Account and region of the ARNs; default `123456789012` in `us-east-1`.
+    #[must_use]
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// Number of shards, each a thread; default one for each core.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// Most executions in flight; default [`DEFAULT_MAX_IN_FLIGHT`]. Further starts are refused at once.
+    #[must_use]
+    pub fn max_in_flight(mut self, executions: usize) -> Self {
+        self.max_in_flight = executions;
+        self
+    }
+
+    /// Where time comes from; default the system's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Feeds names of executions, jitter and the random intrinsics; default a random seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Lets an async function answer Task states whose `Resource` is `resource`, or an ARN of a Lambda function of that
+    /// name.
+    #[must_use]
+    pub fn task<F, Answer>(self, resource: &str, function: F) -> Self
+    where
+        F: Fn(Value) -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = TaskResult> + Send + 'static,
+    {
+        self.task_handler(resource, Arc::new(InProcess::new(function)))
+    }
+
+    /// Lets a handler answer Task states whose `Resource` is `resource`, or an ARN of a Lambda function of that name.
+    #[must_use]
+    pub fn task_handler(mut self, resource: &str, handler: Arc<dyn TaskHandler>) -> Self {
+        self.handlers.insert(resource, handler);
+        self
+    }
+
+    /// Lets a handler answer every `Resource` that begins with `prefix` and has no handler of its own.
+    #[must_use]
+    pub fn handler(mut self, prefix: &str, handler: Arc<dyn TaskHandler>) -> Self {
+        self.handlers.insert_prefix(prefix, handler);
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread or no event queue.
+    pub fn build(self) -> io::Result<Runtime> {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
+        let registry = Registry::new(self.home, Arc::clone(&clock), seed);
+        let options = EngineOptions {
+            shards: self.shards,
+            max_in_flight: self.max_in_flight,
+            clock,
+            handlers: self.handlers,
+            seed,
+        };
+        Ok(Runtime(Arc::new(Inner { engine: Engine::new(options)?, registry })))
+    }
+}
+
+impl Runtime {
+    /// A builder with the defaults.
+    #[must_use]
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder {
+            home: Home::default(),
+            shards: available_parallelism().map_or(1, std::num::NonZero::get),
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            clock: None,
+            seed: None,
+            handlers: Handlers::default(),
+        }
+    }
+
+    /// Publishes a definition as an Express state machine. The same definition under the same name again is the same
+    /// machine.
+    ///
+    /// # Errors
+    /// [`RegistryError`], with all diagnostics when the definition has errors.
+    pub fn publish(&self, name: &str, definition: &str) -> Result<Arc<StateMachineRecord>, RegistryError> {
+        self.0.registry.create(CreateStateMachine {
+            name: name.into(),
+            definition: definition.into(),
+            machine_type: MachineType::Express,
+            ..CreateStateMachine::default()
+        })
+    }
+
+    /// Starts an execution on any shard and returns at once.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started: too many are in flight, the runtime shuts down, or the machine is not Express.
+    pub fn start(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
+        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
+        self.0.engine.start(program, self.execution(machine, input, false))
+    }
+
+    /// Starts an execution on the calling thread, which is the fastest: one that never waits has ended when this returns,
+    /// and its completion is ready. Once it waits, for a task or for time, it goes on on a shard.
+    ///
+    /// # Errors
+    /// As [`Runtime::start`].
+    pub fn start_sync(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
+        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
+        self.0.engine.start_here(program, self.execution(machine, input, true))
+    }
+
+    fn execution(&self, machine: &StateMachineRecord, input: Value, synchronous: bool) -> ExecutionStart {
+        let name = ExecutionName { name: None, id: self.0.engine.random() };
+        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous }
+    }
+
+    /// The state machines.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Where time comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        self.0.engine.clock()
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.0.engine.shards()
+    }
+
+    /// Executions that have not ended.
+    #[must_use]
+    pub fn executions_in_flight(&self) -> usize {
+        self.0.engine.executions_in_flight()
+    }
+
+    /// Counts of all executions so far.
+    #[must_use]
+    pub fn counts(&self) -> ExecutionCounts {
+        self.0.engine.counts()
+    }
+
+    /// Runs a service on the thread of every shard, where its future may hold what belongs to that shard. `false` when a
+    /// shard is too busy to take it.
+    pub fn spawn_on_shards(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
+        // A service holds the runtime weakly until it runs, so that one that was never run does not keep it alive.
+        let runtime = Arc::downgrade(&self.0);
+        self.0.engine.spawn_on_shards(move |shard| match runtime.upgrade() {
+            Some(inner) => service(Shard { shard, runtime: Runtime(inner) }),
+            None => Box::pin(async {}),
+        })
+    }
+
+    /// Starts nothing more and waits until what runs has ended, for as long as `timeout`. Whether all has ended.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        self.0.engine.drain(timeout).await
+    }
+}
+
+/// A shard, on its own thread: what services use to start executions without crossing to another thread.
+#[derive(Clone)]
+pub struct Shard {
+    shard: crate::engine::Shard,
+    runtime: Runtime,
+}
+
+impl Shard {
+    /// The runtime that the shard belongs to.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Which shard this is, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.shard.index()
+    }
+
+    /// A random number from the shard's seeded generator, for names of executions and requests.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.shard.random()
+    }
+
+    /// Starts an execution right here and runs it until it first waits. Nobody hears how it ends.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started.
+    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+        self.shard.start(program, start)
+    }
+
+    /// Starts an execution right here and runs it until it first waits.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started.
+    pub fn start_sync(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Started, StartError> {
+        self.shard.start_sync(program, start, None)
+    }
+
+    /// As [`Shard::start_sync`], with its history events recorded.
+    ///
+    /// # Errors
+    /// [`StartError`] when it is not started.
+    pub fn start_traced(
+        &self,
+        program: &Arc<Program>,
+        start: ExecutionStart,
+        recorder: BoundedRecorder,
+    ) -> Result<Started, StartError> {
+        self.shard.start_sync(program, start, Some(recorder))
+    }
+}
