@@ -34,7 +34,8 @@ pub use crate::engine::{Completion, ExecutionCounts, LocalFuture, Lost, StartErr
 ///     .build()?;
 /// let machine = runtime.publish(
 ///     "doubling",
-///     r#"{"StartAt": "Double", "States": {"Double": {"Type": "Task", "Resource": "double", "End": true}}}"#,
+///     r#"{"StartAt": "Double", "States": {"Double": {
+///         "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:double", "End": true}}}"#,
 /// )?;
 /// let outcome = runtime.start_sync(&machine, Value::from(21))?;
 /// # let outcome = tokio::runtime::Builder::new_current_thread().build()?.block_on(outcome)?;
@@ -97,8 +98,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Lets an async function answer Task states whose `Resource` is `resource`, or an ARN of a Lambda function of that
-    /// name.
+    /// Lets an async function answer Task states whose `Resource` is `resource`, or the ARN of a Lambda function of that
+    /// name. Definitions have ARNs, as on AWS; the name is what is short to write here.
     #[must_use]
     pub fn task<F, Answer>(self, resource: &str, function: F) -> Self
     where

@@ -48,8 +48,8 @@ impl Compiler {
         scope.inner.push(Inner::Processor(id, &map.item_processor));
     }
 
-    pub(super) fn inner(&mut self, inner: Inner<'_>, depth: usize) {
-        match inner {
+    pub(super) fn inner(&mut self, inner: &Inner<'_>, depth: usize) {
+        match *inner {
             Inner::Branch(parallel, machine) => {
                 let entry = self.machine(machine, depth);
                 self.program.parallels[parallel.index()].branches.push(entry);

@@ -93,7 +93,7 @@ impl Compiler {
             }
         }
         for inner in scope.inner {
-            self.inner(inner, depth + 1);
+            self.inner(&inner, depth + 1);
         }
         entry
     }

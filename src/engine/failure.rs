@@ -172,7 +172,7 @@ impl<R: Recorder> Stepper<'_, R> {
         )
     }
 
-    pub(super) fn runtime_failure(&self, id: StrandId, error: QueryError) -> Failure {
+    pub(super) fn runtime_failure(&self, id: StrandId, error: &QueryError) -> Failure {
         Failure::new(error.error, self.cause(id, &error.cause))
     }
 

@@ -54,7 +54,7 @@ impl<R: Recorder> Stepper<'_, R> {
             Some(FieldPlan::Path(path)) => &self.program.paths[path.index()],
         };
         let view = self.data_view(id);
-        let found = path.evaluate_field(&view).map_err(|error| self.runtime_failure(id, error))?.into_value();
+        let found = path.evaluate_field(&view).map_err(|error| self.runtime_failure(id, &error))?.into_value();
         match plain_text(&found).parse::<i64>() {
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(self.runtime(
@@ -159,7 +159,7 @@ impl<R: Recorder> Stepper<'_, R> {
             None => return Ok(None),
             Some(FieldPlan::Literal(value)) => value.clone(),
             Some(FieldPlan::Intrinsic(intrinsic)) => {
-                intrinsic.evaluate(&view).map_err(|error| self.runtime_failure(id, error))?
+                intrinsic.evaluate(&view).map_err(|error| self.runtime_failure(id, &error))?
             }
             Some(FieldPlan::Path(path)) => {
                 let path = &self.program.paths[path.index()];

@@ -78,7 +78,7 @@ impl<R: Recorder> Stepper<'_, R> {
             Some(path) => {
                 let path = &self.program.paths[path.index()];
                 let found = path.evaluate_field(&self.view(id, &data)).map(crate::query::path::Found::into_value);
-                found.map_err(|error| self.runtime_failure(id, error))?
+                found.map_err(|error| self.runtime_failure(id, &error))?
             }
             None => data.clone(),
         };
@@ -137,7 +137,7 @@ impl<R: Recorder> Stepper<'_, R> {
             Some(template) => {
                 let view = self.view(parent, &self.execution.strands[parent.index()].data).with_item(place, &item);
                 let selected = self.program.templates[template.index()].evaluate(&view);
-                selected.map_err(|error| self.runtime_failure(parent, error))?
+                selected.map_err(|error| self.runtime_failure(parent, &error))?
             }
         };
         if self.strands_in_use() >= MAX_STRANDS {

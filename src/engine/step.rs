@@ -193,7 +193,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         let found = self.program.paths[path.index()]
             .evaluate_field(&self.view(id, &data))
             .map(crate::query::path::Found::into_value);
-        let found = found.map_err(|error| self.runtime_failure(id, error))?;
+        let found = found.map_err(|error| self.runtime_failure(id, &error))?;
         self.strand(id).data = found;
         Ok(())
     }
@@ -201,7 +201,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
     fn evaluate_template(&self, id: StrandId, template: TemplateId) -> Result<Value, Failure> {
         let view = View::new(self.program, self.execution, id, &self.execution.strands[id.index()].data);
         let value = self.program.templates[template.index()].evaluate(&view);
-        value.map_err(|error| self.runtime_failure(id, error))
+        value.map_err(|error| self.runtime_failure(id, &error))
     }
 
     /// The state's input with the result in it. The input is given up when nothing can ask for it any more, so that it is
@@ -216,7 +216,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
             strand.input.clone()
         };
         let output = self.program.reference_paths[path.index()].apply(input, result);
-        self.strand(id).data = output.map_err(|error| self.runtime_failure(id, error))?;
+        self.strand(id).data = output.map_err(|error| self.runtime_failure(id, &error))?;
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         match target {
             Ok(Some(block)) => self.strand(id).at = block,
             Ok(None) => return Err(self.no_choice_matched(id)),
-            Err(error) => return Err(self.runtime_failure(id, error)),
+            Err(error) => return Err(self.runtime_failure(id, &error)),
         }
         Ok(())
     }

@@ -180,13 +180,7 @@ impl Value {
         match &self.0 {
             Repr::Array(array) => array.depth(),
             Repr::Object(object) => object.depth(),
-            Repr::Node(document, node) => {
-                if document.node(*node).is_container() {
-                    document.depth()
-                } else {
-                    0
-                }
-            }
+            Repr::Node(document, node) if document.node(*node).is_container() => document.depth(),
             _ => 0,
         }
     }

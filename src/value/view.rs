@@ -270,10 +270,9 @@ impl<'a> ObjectView<'a> {
                 let mut place = place + 1;
                 while place < end {
                     let name = document.node(place);
-                    if name.raw_size() == key.len() + 2 || name.kind == NodeKind::EscapedString {
-                        if document.string(name) == key {
-                            return Some(ValueRef::node(document, place + 1));
-                        }
+                    let may_be = name.raw_size() == key.len() + 2 || name.kind == NodeKind::EscapedString;
+                    if may_be && document.string(name) == key {
+                        return Some(ValueRef::node(document, place + 1));
                     }
                     place = document.node(place + 1).next(place + 1);
                 }
