@@ -6,7 +6,7 @@ use super::execution::{Execution, Strand, StrandId};
 use crate::{
     Value,
     model::time::iso8601_ms,
-    program::Program,
+    program::{Program, StateType},
     query::Environment,
     value::{ObjectBuilder, Text},
 };
@@ -62,7 +62,9 @@ impl<'a> View<'a> {
         let mut state = ObjectBuilder::with_capacity(3);
         state.push("Name".into(), self.program.state(strand.state).name.clone().into());
         state.push("EnteredTime".into(), iso8601_ms(strand.entered_time_ms).into());
-        state.push("RetryCount".into(), Value::from(strand.attempts.iter().sum::<u64>()));
+        if matches!(self.program.state(strand.state).kind, StateType::Task | StateType::Parallel | StateType::Map) {
+            state.push("RetryCount".into(), Value::from(strand.attempts.iter().sum::<u64>()));
+        }
         let machine = Value::object([
             ("Id", Value::from(start.machine.arn.as_str())),
             ("Name", Value::from(start.machine.name.as_str())),

@@ -22,7 +22,8 @@ use crate::{
 /// Why a state failed.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    pub(super) error: Text,
+    /// None for a Fail state that gives none.
+    pub(super) error: Option<Text>,
     pub(super) cause: Option<Text>,
     /// A time-out of `HeartbeatSeconds`: it answers to `States.HeartbeatTimeout` too.
     pub(super) heartbeat: bool,
@@ -31,30 +32,30 @@ pub(super) struct Failure {
 impl Failure {
     /// A time-out has no cause (AWS.md, "The language", 13).
     pub(super) fn timeout(heartbeat: bool) -> Self {
-        Self { error: error_name::TIMEOUT.into(), cause: None, heartbeat }
+        Self { error: Some(error_name::TIMEOUT.into()), cause: None, heartbeat }
     }
 
     pub(super) fn of_task(error: TaskError) -> Self {
-        Self { error: error.error, cause: Some(error.cause), heartbeat: false }
+        Self { error: Some(error.error), cause: Some(error.cause), heartbeat: false }
     }
 
     pub(super) fn new(error: &'static str, cause: String) -> Self {
-        Self { error: error.into(), cause: Some(cause.into()), heartbeat: false }
+        Self { error: Some(error.into()), cause: Some(cause.into()), heartbeat: false }
     }
 
-    fn is(&self, name: &str) -> bool {
-        self.error.as_str() == name
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.error.as_ref().is_some_and(|error| error.as_str() == name)
     }
 
     /// What a catcher's handler gets: a time-out's cause is the empty string there.
     fn output(&self) -> Value {
-        let cause = self.cause.clone().unwrap_or_else(|| Text::from(""));
-        Value::object([("Error", Value::from(self.error.clone())), ("Cause", Value::from(cause))])
+        let text = |text: &Option<Text>| Value::from(text.clone().unwrap_or_else(|| Text::from("")));
+        Value::object([("Error", text(&self.error)), ("Cause", text(&self.cause))])
     }
 
     pub(super) fn details(&self) -> Value {
-        let cause = self.cause.clone().map(|cause| ("cause", Value::from(cause)));
-        details([("error", Value::from(self.error.clone()))].into_iter().chain(cause))
+        let present = |key, text: &Option<Text>| text.clone().map(|text| (key, Value::from(text)));
+        details(present("error", &self.error).into_iter().chain(present("cause", &self.cause)))
     }
 }
 
@@ -155,7 +156,7 @@ impl<R: Recorder> Stepper<'_, R> {
         Ended(Box::new(Outcome {
             status: ExecutionStatus::Failed,
             output: None,
-            error: Some(truncate(failure.error, MAX_ERROR_CHARACTERS)),
+            error: failure.error.map(|error| truncate(error, MAX_ERROR_CHARACTERS)),
             cause: failure.cause.map(|cause| truncate(cause, MAX_CAUSE_CHARACTERS)),
             start_time_ms: self.execution.start_time_ms,
             stop_time_ms: self.execution.now_ms,
@@ -210,7 +211,7 @@ impl<R: Recorder> Stepper<'_, R> {
         let plan = &self.program.fails[fail.index()];
         let error = self.fail_field(id, "ErrorPath", plan.error.as_ref())?;
         let cause = self.fail_field(id, "CausePath", plan.cause.as_ref())?;
-        Ok(Failure { error: error.unwrap_or_else(|| Text::from("")), cause, heartbeat: false })
+        Ok(Failure { error, cause, heartbeat: false })
     }
 }
 

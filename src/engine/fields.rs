@@ -195,7 +195,7 @@ impl<R: Recorder> Stepper<'_, R> {
                 "The variables assigned exceed the limit of {MAX_PAYLOAD_BYTES} bytes for one Assign or {MAX_VARIABLES_BYTES} bytes for all."
             );
             let mut failure = self.runtime(id, &cause);
-            failure.error = error_name::DATA_LIMIT_EXCEEDED.into();
+            failure.error = Some(error_name::DATA_LIMIT_EXCEEDED.into());
             return Err(failure);
         }
         Ok(())

@@ -223,7 +223,7 @@ impl<R: Recorder> Stepper<'_, R> {
         strand.previous_event_id = previous;
         let Some(fork) = &mut strand.fork else { return Ok(false) };
         fork.failed += 1;
-        if is_iteration && fork.failed <= fork.tolerated_failures && failure.error.as_str() != error_name::RUNTIME {
+        if is_iteration && fork.failed <= fork.tolerated_failures && !failure.is(error_name::RUNTIME) {
             self.end_strand(child);
             self.child_done(parent)?;
             return Ok(true);
