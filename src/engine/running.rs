@@ -85,6 +85,15 @@ impl Running {
         }
     }
 
+    /// Notes something under way. Nearly all executions have one such thing at a time, and many wait at once: the list grows by
+    /// one.
+    pub(super) fn push_pending(&mut self, pending: Pending) {
+        if self.pending.len() == self.pending.capacity() && self.pending.len() < 4 {
+            self.pending.reserve_exact(1);
+        }
+        self.pending.push(pending);
+    }
+
     /// Takes what is under way for a wait.
     pub(super) fn take_pending(&mut self, signal: Signal) -> Option<Pending> {
         let place = self.pending.iter().position(|pending| pending.signal == signal)?;

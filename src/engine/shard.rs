@@ -266,7 +266,7 @@ impl Shard {
         let id = Some(core.timers.insert(deadline_ms, timer));
         match running.pending.iter_mut().find(|pending| pending.signal == signal) {
             Some(pending) => pending.timer = id,
-            None => running.pending.push(Pending { signal, timer: id, call: None }),
+            None => running.push_pending(Pending { signal, timer: id, call: None }),
         }
         self.wake_before(core, deadline_ms);
     }
@@ -310,7 +310,7 @@ impl Shard {
         });
         let mut core = self.0.core.borrow_mut();
         if let Some(running) = core.executions.get_mut(key.place as usize) {
-            running.pending.push(Pending { signal, timer: None, call: Some(call.abort_handle()) });
+            running.push_pending(Pending { signal, timer: None, call: Some(call.abort_handle()) });
         }
         None
     }
