@@ -38,7 +38,8 @@ pub use self::{
 };
 pub(crate) use self::{
     document::{Document, Node, NodeKind},
-    parse::unescape_string_token,
+    parse::{plain_run, unescape_string_token},
+    write::escape_into,
 };
 
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.

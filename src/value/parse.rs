@@ -360,7 +360,7 @@ fn key_hash(key: &[u8]) -> usize {
 
 /// The first place from `at` on that holds a quote, a back-slash or a control character; eight bytes at a time.
 #[inline]
-fn plain_run(source: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     while let Some(chunk) = source.get(at..at + 8) {
