@@ -19,6 +19,7 @@ mod document;
 mod number;
 mod object;
 mod parse;
+mod short;
 mod syntax_error;
 mod text;
 mod view;
@@ -26,7 +27,7 @@ mod write;
 
 use std::sync::Arc;
 
-use self::{array::Array, object::Object};
+use self::{array::Array, object::Object, short::Short};
 pub use self::{
     array::ArrayBuilder,
     number::Number,
@@ -46,9 +47,6 @@ pub(crate) use self::{
 #[derive(Clone)]
 pub struct Value(Repr);
 
-/// Strings up to this many bytes are held in place.
-const SHORT_CAPACITY: usize = 14;
-
 #[derive(Clone)]
 enum Repr {
     Null,
@@ -56,11 +54,7 @@ enum Repr {
     Int(i64),
     UInt(u64),
     Float(f64),
-    /// A string of at most [`SHORT_CAPACITY`] bytes.
-    Short {
-        length: u8,
-        bytes: [u8; SHORT_CAPACITY],
-    },
+    Short(Short),
     String(Arc<Box<str>>),
     Array(Arc<Array>),
     Object(Arc<Object>),
@@ -168,7 +162,8 @@ impl Value {
             Repr::Int(value) => number::integer_size(value.unsigned_abs()) + usize::from(*value < 0),
             Repr::UInt(value) => number::integer_size(*value),
             Repr::Float(value) => number::float_size(*value),
-            Repr::Short { .. } | Repr::String(_) => write::escaped_size(self.as_str().unwrap_or_default()),
+            Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
+            Repr::Short(_) | Repr::String(_) => write::escaped_size(self.as_str().unwrap_or_default()),
             Repr::Array(array) => array.size(),
             Repr::Object(object) => object.size(),
             Repr::Node(document, node) => document.node(*node).raw_size(),

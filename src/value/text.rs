@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Document, NodeKind, Repr, SHORT_CAPACITY, Value};
+use super::{
+    Document, NodeKind, Repr, Value,
+    short::{SHORT_CAPACITY, Short},
+};
 
 /// A string of the data plane: short ones in place, long ones shared, or a node of a document. Cheap to clone.
 #[derive(Clone)]
@@ -26,15 +29,26 @@ impl Text {
     pub(super) fn json_size(&self) -> usize {
         match &self.0 {
             Repr::Node(document, node) => document.node(*node).raw_size(),
+            Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
             _ => super::write::escaped_size(self.as_str()),
         }
     }
 
-    /// The JSON text as it stands in the document it came from, if it is from one.
-    pub(super) fn raw(&self) -> Option<&str> {
+    /// Appends the string as JSON, quotes included.
+    #[inline]
+    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
         match &self.0 {
-            Repr::Node(document, node) => Some(document.raw(document.node(*node))),
-            _ => None,
+            Repr::Node(document, node) => out.extend_from_slice(document.raw(document.node(*node)).as_bytes()),
+            Repr::Short(short) if short.is_plain() => {
+                out.push(b'"');
+                out.extend_from_slice(short.as_str().as_bytes());
+                out.push(b'"');
+            }
+            _ => {
+                out.push(b'"');
+                super::write::escape_into(self.as_str(), out);
+                out.push(b'"');
+            }
         }
     }
 }
@@ -43,7 +57,7 @@ impl Text {
 #[inline]
 pub(super) fn repr_as_str(repr: &Repr) -> Option<&str> {
     match repr {
-        Repr::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)]).ok(),
+        Repr::Short(short) => Some(short.as_str()),
         Repr::String(text) => Some(text.as_ref()),
         Repr::Node(document, node) => {
             let node = document.node(*node);
@@ -55,12 +69,9 @@ pub(super) fn repr_as_str(repr: &Repr) -> Option<&str> {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        if text.len() <= SHORT_CAPACITY {
-            let mut bytes = [0; SHORT_CAPACITY];
-            bytes[..text.len()].copy_from_slice(text.as_bytes());
-            Text(Repr::Short { length: text.len() as u8, bytes })
-        } else {
-            Text(Repr::String(Arc::new(text.into())))
+        match Short::new(text) {
+            Some(short) => Text(Repr::Short(short)),
+            None => Text(Repr::String(Arc::new(text.into()))),
         }
     }
 }

@@ -61,7 +61,7 @@ impl<'a> ValueRef<'a> {
                 Repr::Int(value) => View::Number(Number::Int(*value)),
                 Repr::UInt(value) => View::Number(Number::UInt(*value)),
                 Repr::Float(value) => View::Number(Number::Float(*value)),
-                Repr::Short { .. } | Repr::String(_) => View::String(repr_as_str(&value.0).unwrap_or_default()),
+                Repr::Short(_) | Repr::String(_) => View::String(repr_as_str(&value.0).unwrap_or_default()),
                 Repr::Array(_) => View::Array(ArrayView(self.0)),
                 Repr::Object(_) => View::Object(ObjectView(self.0)),
                 Repr::Node(document, node) => ValueRef::node(document, *node).view(),
@@ -289,6 +289,14 @@ impl<'a> ObjectView<'a> {
                 (document.string(document.node(place)), ValueRef::node(document, place + 1))
             }
         })
+    }
+
+    /// The entries of a built object; those of a parsed one have no form of their own.
+    pub(super) fn built(self) -> &'a [(Text, Value)] {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Object(object))) => object.entries(),
+            _ => &[],
+        }
     }
 
     /// Keys, shared, and values in order.

@@ -1,6 +1,6 @@
 //! Values to compact JSON text.
 
-use super::{Value, ValueRef, View};
+use super::{Value, ValueRef, View, parse::plain_run};
 
 impl Value {
     /// This value as compact JSON.
@@ -53,17 +53,11 @@ impl ValueRef<'_> {
             }
             View::Object(entries) => {
                 out.push(b'{');
-                for (place, (key, value)) in entries.entries().enumerate() {
+                for (place, (key, value)) in entries.built().iter().enumerate() {
                     if place > 0 {
                         out.push(b',');
                     }
-                    if let Some(raw) = key.raw() {
-                        out.extend_from_slice(raw.as_bytes());
-                    } else {
-                        out.push(b'"');
-                        escape_into(key.as_str(), out);
-                        out.push(b'"');
-                    }
+                    key.write_json(out);
                     out.push(b':');
                     value.write_json(out);
                 }
@@ -97,30 +91,30 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut done = 0;
-    for (place, byte) in bytes.iter().enumerate() {
-        let escape = ESCAPES[usize::from(*byte)];
-        if escape == 0 {
-            continue;
-        }
-        out.extend_from_slice(&bytes[done..place]);
-        done = place + 1;
-        if escape == b'u' {
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(*byte >> 4)]);
-            out.push(HEX[usize::from(*byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', escape]);
+    loop {
+        let run = plain_run(bytes, done);
+        out.extend_from_slice(&bytes[done..run]);
+        let Some(byte) = bytes.get(run) else { return };
+        done = run + 1;
+        match ESCAPES[usize::from(*byte)] {
+            b'u' => {
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(*byte >> 4)]);
+                out.push(HEX[usize::from(*byte & 15)]);
+            }
+            escape => out.extend_from_slice(&[b'\\', escape]),
         }
     }
-    out.extend_from_slice(&bytes[done..]);
 }
 
 /// Bytes of `text` as a JSON string, with its quotes.
 pub(super) fn escaped_size(text: &str) -> usize {
-    let escapes = text.bytes().map(|byte| match ESCAPES[usize::from(byte)] {
-        0 => 1,
-        b'u' => 6,
-        _ => 2,
-    });
-    2 + escapes.sum::<usize>()
+    let bytes = text.as_bytes();
+    let mut size = bytes.len() + 2;
+    let mut at = plain_run(bytes, 0);
+    while let Some(byte) = bytes.get(at) {
+        size += if ESCAPES[usize::from(*byte)] == b'u' { 5 } else { 1 };
+        at = plain_run(bytes, at + 1);
+    }
+    size
 }

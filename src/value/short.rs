@@ -1,0 +1,56 @@
+//! Strings short enough to be held in place of a pointer.
+
+#![allow(unsafe_code, reason = "reading a string back that was stored as a string")]
+
+/// Strings up to this many bytes are held in place.
+pub(super) const SHORT_CAPACITY: usize = 14;
+
+/// Set in the length when the string needs no escapes in JSON.
+const PLAIN: u8 = 0x80;
+
+/// A string of at most [`SHORT_CAPACITY`] bytes, which knows whether it needs escapes in JSON.
+#[derive(Clone, Copy)]
+pub(super) struct Short {
+    length: u8,
+    bytes: [u8; SHORT_CAPACITY],
+}
+
+impl Short {
+    /// `None` when the text is too long.
+    #[inline]
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; SHORT_CAPACITY];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        Some(Self { length: text.len() as u8 | if plain { PLAIN } else { 0 }, bytes })
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        let length = usize::from(self.length & !PLAIN);
+        // SAFETY: `new` is the only constructor and copied exactly this many bytes from a `str`; nothing changes them later.
+        unsafe { std::str::from_utf8_unchecked(&self.bytes[..length]) }
+    }
+
+    /// Whether the characters stand for themselves in a JSON string.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.length & PLAIN != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_strings_come_back() {
+        for (text, plain) in
+            [("", true), ("abc", true), ("é→é", true), ("fourteen bytes", true), ("a\"b", false), ("\n", false)]
+        {
+            let short = Short::new(text).unwrap();
+            assert_eq!((short.as_str(), short.is_plain()), (text, plain));
+        }
+        assert!(Short::new("fifteen bytes..").is_none());
+    }
+}
