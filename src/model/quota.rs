@@ -69,7 +69,7 @@ pub const MAX_REQUEST_BODY_SECONDS: u64 = 20;
 /// Connections that wait to be taken over by a shard: ours.
 pub const MAX_PENDING_CONNECTIONS: usize = 1024;
 /// Longest answer of a Lambda function, in bytes (Lambda Developer Guide, "Lambda quotas").
-pub const MAX_LAMBDA_RESPONSE_BYTES: usize = 6 * 1_048_576;
+pub const MAX_LAMBDA_RESPONSE_BYTES: usize = 6_291_556;
 /// Most calls to Lambda functions that one shard has under way; more of them wait for their turn: ours.
 pub const MAX_LAMBDA_CALLS_PER_SHARD: usize = 1024;
 /// Most idle connections to the Lambda endpoint that one shard keeps: ours.

@@ -2,6 +2,8 @@
 
 mod handlers;
 pub mod in_process;
+#[cfg(feature = "server")]
+pub mod lambda;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

@@ -1,0 +1,195 @@
+//! Connections of one shard, and the deadlines that end slow ones.
+//!
+//! # Ground rules
+//! All of this belongs to one shard; nothing here is shared with another thread. Deadlines cost a request two stores into
+//! cells and no timer: a sweep once a second compares when each connection entered its phase with what the phase may
+//! take. So slow heads, slow bodies, clients that do not read their replies, and idle connections all end the same way,
+//! late by a second at most.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    rt::{Read, Write},
+    server::conn::http1,
+    service::service_fn,
+};
+use slab::Slab;
+
+use crate::model::quota::{
+    MAX_REQUEST_BODY_SECONDS, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEAD_SECONDS, MAX_REQUEST_HEADERS,
+};
+
+/// How often connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It waits for the head of a request, or for the client to take a reply.
+    Head,
+    /// The body of a request comes in.
+    Body,
+    /// A request is answered; how long that takes is up to the execution.
+    Busy,
+}
+
+impl Phase {
+    fn limit_seconds(self) -> u64 {
+        match self {
+            Self::Head => MAX_REQUEST_HEAD_SECONDS,
+            Self::Body => MAX_REQUEST_BODY_SECONDS,
+            Self::Busy => u64::MAX,
+        }
+    }
+}
+
+/// What a connection is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    None,
+    /// Answer what is being answered, then close.
+    Finish,
+    /// Close now.
+    Close,
+}
+
+/// One connection, as its requests and the sweep see it.
+pub(super) struct Connection {
+    phase: Cell<Phase>,
+    /// The sweep in which the phase was entered.
+    since: Cell<u64>,
+    command: Cell<Command>,
+    waker: RefCell<Option<Waker>>,
+    clock: Rc<Cell<u64>>,
+}
+
+impl Connection {
+    /// Enters a phase.
+    #[inline]
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.clock.get());
+    }
+
+    fn tell(&self, command: Command) {
+        self.command.set(command);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The connections of one shard.
+pub(super) struct Connections {
+    open: RefCell<Slab<Rc<Connection>>>,
+    /// Sweeps so far, which are seconds.
+    clock: Rc<Cell<u64>>,
+    builder: http1::Builder,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        let mut builder = http1::Builder::new();
+        builder.pipeline_flush(true).max_buf_size(MAX_REQUEST_HEAD_BYTES).max_headers(MAX_REQUEST_HEADERS);
+        Self { open: RefCell::default(), clock: Rc::default(), builder }
+    }
+
+    /// Serves one connection until it ends. `answer` answers one request.
+    pub(super) async fn serve<Io, Answer, Answering, ReplyBody>(&self, io: Io, answer: Answer)
+    where
+        Io: Read + Write + Unpin,
+        Answer: Fn(Rc<Connection>, Request<Incoming>) -> Answering,
+        Answering: Future<Output = Response<ReplyBody>>,
+        ReplyBody: Body + 'static,
+        ReplyBody::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let connection = Rc::new(Connection {
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(self.clock.get()),
+            command: Cell::new(Command::None),
+            waker: RefCell::new(None),
+            clock: Rc::clone(&self.clock),
+        });
+        let _registered = self.register(&connection);
+        let service = service_fn(|request| {
+            let answering = answer(Rc::clone(&connection), request);
+            async { Ok::<_, std::convert::Infallible>(answering.await) }
+        });
+        let mut serving = pin!(self.builder.serve_connection(io, service));
+        poll_fn(|context| {
+            // Errors are the client's: it went away, or sent what is no HTTP and was told so.
+            if serving.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            match connection.command.replace(Command::None) {
+                Command::Close => return Poll::Ready(()),
+                Command::Finish => {
+                    serving.as_mut().graceful_shutdown();
+                    if serving.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                Command::None => {}
+            }
+            let mut waker = connection.waker.borrow_mut();
+            match &mut *waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                None => *waker = Some(context.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn register(&self, connection: &Rc<Connection>) -> Registered<'_> {
+        let key = self.open.borrow_mut().insert(Rc::clone(connection));
+        Registered { connections: self, key }
+    }
+
+    /// Ends connections whose time is over, once a second, for as long as it is polled.
+    pub(super) async fn sweep(&self) {
+        let mut interval = tokio::time::interval(SWEEP);
+        loop {
+            interval.tick().await;
+            self.sweep_once();
+        }
+    }
+
+    fn sweep_once(&self) {
+        let now = self.clock.get() + 1;
+        self.clock.set(now);
+        for (_, connection) in &*self.open.borrow() {
+            if now - connection.since.get() > connection.phase.get().limit_seconds() {
+                connection.tell(Command::Close);
+            }
+        }
+    }
+
+    /// Lets every connection answer what it is answering and then close.
+    pub(super) fn finish(&self) {
+        for (_, connection) in &*self.open.borrow() {
+            connection.tell(Command::Finish);
+        }
+    }
+}
+
+/// Takes a connection out of the list when it has ended, however it ends.
+struct Registered<'a> {
+    connections: &'a Connections,
+    key: usize,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.connections.open.borrow_mut().remove(self.key);
+    }
+}

@@ -1,0 +1,182 @@
+//! StartExecution and StartSyncExecution: the hot path.
+
+use std::{borrow::Cow, cell::RefCell, str, sync::Arc};
+
+use super::Context;
+use crate::{
+    Value,
+    api::{
+        error::ApiError,
+        protocol::StartRequest,
+        reply::{write_string, write_timestamp},
+    },
+    model::{
+        action::Action,
+        arn::Arn,
+        execution::{ExecutionName, ExecutionStart, Outcome},
+        machine_type::MachineType,
+    },
+    program::Program,
+    registry::{RegistryError, StateMachineRecord, check_name},
+    runtime::Started,
+    value::{Text, escape_into},
+};
+
+/// Milliseconds that executions are billed in steps of (Step Functions pricing, "Express Workflows").
+const BILLING_STEP_MS: u64 = 100;
+
+/// A start that is checked and may go on.
+struct Admitted {
+    record: Arc<StateMachineRecord>,
+    program: Arc<Program>,
+    start: ExecutionStart,
+}
+
+/// StartExecution.
+pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let mut request = StartRequest::read(body)?;
+    let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
+    let start_time_ms = context.shard.runtime().clock().epoch_ms();
+    let execution_arn = start.name.arn(&record.identity);
+    context.shard.start(&program, start).map_err(|error| {
+        context.throttle.refuse(Action::StartExecution);
+        error
+    })?;
+    let mut reply = Vec::with_capacity(execution_arn.len() + 64);
+    reply.extend_from_slice(b"{\"executionArn\":");
+    write_string(&execution_arn, &mut reply);
+    reply.extend_from_slice(b",\"startDate\":");
+    write_timestamp(start_time_ms, &mut reply);
+    reply.push(b'}');
+    Ok(reply)
+}
+
+/// StartSyncExecution. When the client goes away the future is dropped here and the execution goes on.
+pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let mut request = StartRequest::read(body)?;
+    let Admitted { record, program, start } = admit(context, Action::StartSyncExecution, &mut request)?;
+    let name = start.name.clone();
+    let started = context.shard.start_sync(&program, start).map_err(|error| {
+        context.throttle.refuse(Action::StartSyncExecution);
+        error
+    })?;
+    let outcome = match started {
+        Started::Ended(outcome) => outcome,
+        Started::Running(completion) => completion.await?,
+    };
+    Ok(write_outcome(&record, &name, &request, &outcome))
+}
+
+/// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
+fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> Result<Admitted, ApiError> {
+    let arn = &*request.state_machine_arn;
+    let Some(record) = context.registry().get(arn) else {
+        Arn::parse_state_machine(arn)?;
+        return Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into());
+    };
+    let Some(program) = record.program.clone() else { return Err(not_express(action, record.machine_type)) };
+    if !context.throttle.admits_start(action, &record.bucket) {
+        return Err(ApiError::throttled());
+    }
+    if let Some(name) = &request.name {
+        check_name(name)?;
+    }
+    let input = match Value::parse_bytes(std::mem::take(&mut request.input)) {
+        Ok(input) => input,
+        Err(error) => return Err(invalid_input(&error, &request.input_token)),
+    };
+    let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
+    let machine = Arc::clone(&record.identity);
+    let start = ExecutionStart { machine, name, input, synchronous: action == Action::StartSyncExecution };
+    Ok(Admitted { record, program, start })
+}
+
+/// Why a machine without a program does not start.
+fn not_express(action: Action, machine_type: MachineType) -> ApiError {
+    debug_assert_eq!(machine_type, MachineType::Standard, "machines of type EXPRESS are compiled when created");
+    ApiError::type_not_supported(if action == Action::StartSyncExecution {
+        "This operation is not supported by this type of state machine"
+    } else {
+        "Executions of state machines of type STANDARD are not supported by expressway yet: only EXPRESS ones run here"
+    })
+}
+
+/// The error about an input that is not JSON; it shows the text, which is unescaped once more for that.
+#[cold]
+fn invalid_input(error: &crate::value::ParseError, input_token: &[u8]) -> ApiError {
+    let text = Value::parse_bytes(input_token.to_vec()).ok();
+    let text = text.as_ref().and_then(Value::as_str).unwrap_or_default();
+    ApiError::invalid_execution_input(error, text.as_bytes())
+}
+
+thread_local! {
+    /// The output as JSON, before it becomes a string of the reply: kept, so that its memory is.
+    static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memory that the buffer may keep from one reply to the next, in bytes.
+const MAX_KEPT_BYTES: usize = 65_536;
+
+fn write_outcome(
+    record: &StateMachineRecord,
+    name: &ExecutionName,
+    request: &StartRequest<'_>,
+    outcome: &Outcome,
+) -> Vec<u8> {
+    let capacity = 640 + request.input_token.len() + outcome.output.as_ref().map_or(0, Value::json_size) * 9 / 8;
+    let mut reply = Vec::with_capacity(capacity);
+    let out = &mut reply;
+    let included: &[u8] = if request.metadata_only { b"{\"included\":false}" } else { b"{\"included\":true}" };
+    out.extend_from_slice(b"{\"billingDetails\":{\"billedDurationInMilliseconds\":");
+    let duration_ms = outcome.stop_time_ms.saturating_sub(outcome.start_time_ms).max(1);
+    let billed_ms = duration_ms.div_ceil(BILLING_STEP_MS) * BILLING_STEP_MS;
+    out.extend_from_slice(itoa::Buffer::new().format(billed_ms).as_bytes());
+    out.extend_from_slice(b",\"billedMemoryUsedInMB\":64}");
+    for (key, value) in [(&b",\"cause\":"[..], &outcome.cause), (b",\"error\":", &outcome.error)] {
+        if let Some(value) = value {
+            out.extend_from_slice(key);
+            write_string(value.as_str(), out);
+        }
+    }
+    out.extend_from_slice(b",\"executionArn\":");
+    write_string(&name.arn(&record.identity), out);
+    if !request.metadata_only {
+        out.extend_from_slice(b",\"input\":");
+        out.extend_from_slice(&request.input_token);
+    }
+    out.extend_from_slice(b",\"inputDetails\":");
+    out.extend_from_slice(included);
+    out.extend_from_slice(b",\"name\":");
+    match &request.name {
+        Some(name) => write_string(name, out),
+        None => write_string(&name.name(), out),
+    }
+    if let Some(output) = &outcome.output {
+        if !request.metadata_only {
+            out.extend_from_slice(b",\"output\":\"");
+            OUTPUT.with_borrow_mut(|json| {
+                output.write_json(json);
+                escape_into(str::from_utf8(json).expect("values are written as text"), out);
+                json.clear();
+                json.shrink_to(MAX_KEPT_BYTES);
+            });
+            out.push(b'"');
+        }
+        out.extend_from_slice(b",\"outputDetails\":");
+        out.extend_from_slice(included);
+    }
+    out.extend_from_slice(b",\"startDate\":");
+    write_timestamp(outcome.start_time_ms, out);
+    out.extend_from_slice(b",\"stateMachineArn\":");
+    write_string(&record.identity.arn, out);
+    out.extend_from_slice(b",\"status\":\"");
+    out.extend_from_slice(outcome.status.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"stopDate\":");
+    write_timestamp(outcome.stop_time_ms, out);
+    if let Some(trace_header) = request.trace_header.as_ref().map(Cow::as_ref) {
+        out.extend_from_slice(b",\"traceHeader\":");
+        write_string(trace_header, out);
+    }
+    out.push(b'}');
+    reply
+}

@@ -1,0 +1,218 @@
+//! From the answer of the Invoke API to the result of a task, or to the error that `Retry` and `Catch` see.
+
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{HeaderName, HeaderValue},
+};
+
+use super::call::{Call, Form};
+use crate::{
+    Value,
+    task::{TaskError, TaskResult},
+    value::{ObjectBuilder, Text, ValueRef},
+};
+
+/// What stands before the ARN in the message about a function that is not there.
+const FUNCTION_NOT_FOUND: &str = "Function not found: ";
+
+/// An answer of the Invoke API.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// What the task comes to.
+    pub(super) fn into_result(self, call: &Call) -> TaskResult {
+        if !self.status.is_success() {
+            return Err(self.service_error(call));
+        }
+        if self.headers.contains_key("x-amz-function-error") {
+            return Err(function_error(self.body, call.form));
+        }
+        Ok(match call.form {
+            Form::Direct => payload_of(self.body, Value::NULL),
+            Form::Integration => self.into_integration_result(),
+        })
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The error of a call that Lambda itself refused, as the Java SDK words it.
+    fn service_error(&self, call: &Call) -> TaskError {
+        let body = Value::parse_bytes(self.body.clone()).unwrap_or_default();
+        let field = |names: &[&str]| names.iter().find_map(|name| body.get(name).and_then(ValueRef::as_str));
+        // The header may hold more behind a colon, the body more before a number sign.
+        let code = self.header("x-amzn-errortype").or_else(|| field(&["__type", "code"])).unwrap_or("Unknown");
+        let code = code.rsplit('#').next().unwrap_or(code).split(':').next().unwrap_or(code);
+        let mut message = field(&["Message", "message", "errorMessage"]).unwrap_or("null").to_owned();
+        if let Some(arn) = message.strip_prefix(FUNCTION_NOT_FOUND) {
+            // Lambda names the version that it looked for; its stand-ins often name the function only.
+            if arn.split(':').count() == 7 {
+                message.push(':');
+                message.push_str(call.qualifier.as_deref().unwrap_or("$LATEST"));
+            }
+        }
+        let status = self.status.as_u16();
+        let request_id = self.header("x-amzn-requestid").unwrap_or("null");
+        TaskError::new(
+            format!("Lambda.{code}"),
+            format!(
+                "{message} (Service: AWSLambda; Status Code: {status}; Error Code: {code}; Request ID: {request_id}; \
+                 Proxy: null)"
+            ),
+        )
+    }
+
+    /// The result of `arn:aws:states:::lambda:invoke`.
+    fn into_integration_result(mut self) -> Value {
+        let body = std::mem::take(&mut self.body);
+        let mut result = ObjectBuilder::with_capacity(6);
+        if let Some(version) = self.header("x-amz-executed-version") {
+            result.push("ExecutedVersion".into(), version.into());
+        }
+        if let Some(log) = self.header("x-amz-log-result") {
+            result.push("LogResult".into(), log.into());
+        }
+        result.push("Payload".into(), payload_of(body, Value::from("")));
+        let mut all = ObjectBuilder::with_capacity(self.headers.len());
+        let mut first = ObjectBuilder::with_capacity(self.headers.len());
+        for name in self.headers.keys() {
+            let values = self.headers.get_all(name).iter().map(text_of);
+            let key = displayed(name);
+            all.insert(key.clone(), Value::array(values));
+            first.insert(key, self.headers.get(name).map(text_of).unwrap_or_default().into());
+        }
+        let metadata = Value::object([
+            ("AllHttpHeaders", all.finish()),
+            ("HttpHeaders", first.finish()),
+            ("HttpStatusCode", i64::from(self.status.as_u16()).into()),
+        ]);
+        result.push("SdkHttpMetadata".into(), metadata);
+        let request_id = self.header("x-amzn-requestid").map_or(Value::NULL, Value::from);
+        result.push("SdkResponseMetadata".into(), Value::object([("RequestId", request_id)]));
+        result.push("StatusCode".into(), i64::from(self.status.as_u16()).into());
+        result.finish()
+    }
+}
+
+fn text_of(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// What a function returned: JSON, or a string when it is none; `empty` when there is nothing.
+fn payload_of(body: Vec<u8>, empty: Value) -> Value {
+    if body.is_empty() {
+        return empty;
+    }
+    match std::str::from_utf8(&body).map(Value::parse) {
+        Ok(Ok(value)) => value,
+        _ => Value::from(String::from_utf8_lossy(&body).into_owned()),
+    }
+}
+
+/// The error of a function that failed: its `errorType`; the cause is the payload, for `lambda:invoke` made compact.
+fn function_error(body: Vec<u8>, form: Form) -> TaskError {
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let payload = Value::parse(&text).ok();
+    let compact = |text: String| match (&payload, form) {
+        (Some(payload), Form::Integration) => payload.to_json(),
+        _ => text,
+    };
+    match payload.as_ref().and_then(|payload| payload.get("errorType")).and_then(ValueRef::as_str) {
+        Some(error_type) => TaskError::new(error_type, compact(text)),
+        None => TaskError::new(
+            "Lambda.Unknown",
+            format!(
+                "The cause could not be determined because Lambda did not return an error type. Returned payload: {}",
+                compact(text)
+            ),
+        ),
+    }
+}
+
+/// The name of a header field as AWS shows it: HTTP libraries make all of them lower case.
+fn displayed(name: &HeaderName) -> Text {
+    match name.as_str() {
+        "x-amzn-requestid" => "x-amzn-RequestId".into(),
+        "x-amzn-remapped-content-length" => "x-amzn-Remapped-Content-Length".into(),
+        name => {
+            let mut upper = true;
+            let cased = name.chars().map(|character| {
+                let cased = if upper { character.to_ascii_uppercase() } else { character };
+                upper = character == '-';
+                cased
+            });
+            cased.collect::<String>().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(form: Form) -> Call {
+        Call { form, function: "f".into(), qualifier: None, payload: Vec::new(), headers: Vec::new() }
+    }
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers: map, body: body.into() }
+    }
+
+    #[test]
+    fn direct_results_are_what_the_function_returns() {
+        for (body, result) in [(r#"{"a": 1}"#, r#"{"a":1}"#), ("", "null"), ("plain", "\"plain\"")] {
+            assert_eq!(answer(200, &[], body).into_result(&call(Form::Direct)).unwrap().to_json(), result);
+        }
+    }
+
+    #[test]
+    fn integration_results_have_the_whole_answer() {
+        let headers = [("X-Amz-Executed-Version", "$LATEST"), ("x-amzn-RequestId", "r"), ("content-type", "a/b")];
+        let result = answer(200, &headers, r#"{"a": 1}"#).into_result(&call(Form::Integration)).unwrap();
+        assert_eq!(
+            result.to_json(),
+            concat!(
+                r#"{"ExecutedVersion":"$LATEST","Payload":{"a":1},"SdkHttpMetadata":{"AllHttpHeaders":"#,
+                r#"{"X-Amz-Executed-Version":["$LATEST"],"x-amzn-RequestId":["r"],"Content-Type":["a/b"]},"HttpHeaders":"#,
+                r#"{"X-Amz-Executed-Version":"$LATEST","x-amzn-RequestId":"r","Content-Type":"a/b"},"HttpStatusCode":200},"#,
+                r#""SdkResponseMetadata":{"RequestId":"r"},"StatusCode":200}"#
+            )
+        );
+    }
+
+    #[test]
+    fn failed_functions_name_their_error() {
+        let body = r#"{"errorMessage": "no", "errorType": "ValueError"}"#;
+        let failed = |form, body| {
+            answer(200, &[("X-Amz-Function-Error", "Unhandled")], body).into_result(&call(form)).unwrap_err()
+        };
+        assert_eq!(failed(Form::Direct, body), TaskError::new("ValueError", body));
+        let compact = r#"{"errorMessage":"no","errorType":"ValueError"}"#;
+        assert_eq!(failed(Form::Integration, body), TaskError::new("ValueError", compact));
+        let unknown = failed(Form::Direct, r#"{"errorMessage":"late"}"#);
+        assert_eq!(unknown.error.as_str(), "Lambda.Unknown");
+        assert!(unknown.cause.as_str().ends_with(r#"Returned payload: {"errorMessage":"late"}"#));
+    }
+
+    #[test]
+    fn refused_calls_have_the_words_of_the_java_sdk() {
+        let headers = [("X-Amzn-ErrorType", "ResourceNotFoundException:http://x"), ("x-amzn-RequestId", "r")];
+        let body = r#"{"Type":"User","Message":"Function not found: arn:aws:lambda:eu-west-1:1:function:f"}"#;
+        let error = answer(404, &headers, body).into_result(&call(Form::Integration)).unwrap_err();
+        assert_eq!(error.error.as_str(), "Lambda.ResourceNotFoundException");
+        assert_eq!(
+            error.cause.as_str(),
+            "Function not found: arn:aws:lambda:eu-west-1:1:function:f:$LATEST (Service: AWSLambda; Status Code: 404; \
+             Error Code: ResourceNotFoundException; Request ID: r; Proxy: null)"
+        );
+    }
+}
