@@ -9,7 +9,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    pin::pin,
+    pin::Pin,
     rc::Rc,
     task::{Poll, Waker},
     time::Duration,
@@ -18,18 +18,23 @@ use std::{
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
-    rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
 };
 use slab::Slab;
+use tokio::net::TcpStream;
 
+use super::stream::{Stream, is_only_chunked};
 use crate::model::quota::{
-    MAX_REQUEST_BODY_SECONDS, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEAD_SECONDS, MAX_REQUEST_HEADERS,
+    MAX_READ_AHEAD_BYTES, MAX_REQUEST_BODY_SECONDS, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEAD_SECONDS,
+    MAX_REQUEST_HEADERS,
 };
 
 /// How often connections are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Memory for heads that a connection keeps from one request to the next, in bytes.
+const MAX_KEPT_BYTES: usize = 4096;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +75,8 @@ pub(super) struct Connection {
     command: Cell<Command>,
     waker: RefCell<Option<Waker>>,
     clock: Rc<Cell<u64>>,
+    /// What came in since the last reply, up to the end of the head at least.
+    head: RefCell<Vec<u8>>,
 }
 
 impl Connection {
@@ -78,6 +85,30 @@ impl Connection {
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.clock.get());
+        if phase == Phase::Head {
+            let mut head = self.head.borrow_mut();
+            head.clear();
+            head.shrink_to(MAX_KEPT_BYTES);
+        }
+    }
+
+    #[inline]
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Remembers what came in while a head was expected.
+    #[inline]
+    pub(super) fn remember(&self, bytes: &[u8]) {
+        let mut head = self.head.borrow_mut();
+        // Heads are no longer than this; what stands behind one is not looked at.
+        let room = MAX_REQUEST_HEAD_BYTES - head.len();
+        head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Whether the request that is being read says in one way only how long its body is.
+    pub(super) fn is_only_chunked(&self) -> bool {
+        is_only_chunked(&self.head.borrow())
     }
 
     fn tell(&self, command: Command) {
@@ -99,14 +130,14 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new() -> Self {
         let mut builder = http1::Builder::new();
-        builder.pipeline_flush(true).max_buf_size(MAX_REQUEST_HEAD_BYTES).max_headers(MAX_REQUEST_HEADERS);
+        builder.pipeline_flush(true).max_buf_size(MAX_READ_AHEAD_BYTES);
+        builder.max_header_size(MAX_REQUEST_HEAD_BYTES).max_headers(MAX_REQUEST_HEADERS);
         Self { open: RefCell::default(), clock: Rc::default(), builder }
     }
 
     /// Serves one connection until it ends. `answer` answers one request.
-    pub(super) async fn serve<Io, Answer, Answering, ReplyBody>(&self, io: Io, answer: Answer)
+    pub(super) async fn serve<Answer, Answering, ReplyBody>(&self, socket: TcpStream, answer: Answer)
     where
-        Io: Read + Write + Unpin,
         Answer: Fn(Rc<Connection>, Request<Incoming>) -> Answering,
         Answering: Future<Output = Response<ReplyBody>>,
         ReplyBody: Body + 'static,
@@ -118,24 +149,26 @@ impl Connections {
             command: Cell::new(Command::None),
             waker: RefCell::new(None),
             clock: Rc::clone(&self.clock),
+            head: RefCell::default(),
         });
         let _registered = self.register(&connection);
         let service = service_fn(|request| {
             let answering = answer(Rc::clone(&connection), request);
             async { Ok::<_, std::convert::Infallible>(answering.await) }
         });
-        let mut serving = pin!(self.builder.serve_connection(io, service));
-        poll_fn(|context| {
-            // Errors are the client's: it went away, or sent what is no HTTP and was told so.
-            if serving.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
+        let stream = Stream::new(socket, Rc::clone(&connection));
+        let mut serving = self.builder.serve_connection(stream, service);
+        let ended = poll_fn(|context| {
+            let mut serving = Pin::new(&mut serving);
+            if let Poll::Ready(ended) = serving.as_mut().poll(context) {
+                return Poll::Ready(ended);
             }
             match connection.command.replace(Command::None) {
-                Command::Close => return Poll::Ready(()),
+                Command::Close => return Poll::Ready(Ok(())),
                 Command::Finish => {
                     serving.as_mut().graceful_shutdown();
-                    if serving.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(());
+                    if let Poll::Ready(ended) = serving.as_mut().poll(context) {
+                        return Poll::Ready(ended);
                     }
                 }
                 Command::None => {}
@@ -148,6 +181,13 @@ impl Connections {
             Poll::Pending
         })
         .await;
+        // hyper has an answer to what is no HTTP, and with `pipeline_flush` never sends it. Other errors mean that the
+        // client went away.
+        if let Err(error) = ended
+            && error.is_parse()
+        {
+            serving.into_parts().io.refuse(error.is_parse_too_large());
+        }
     }
 
     fn register(&self, connection: &Rc<Connection>) -> Registered<'_> {

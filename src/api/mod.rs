@@ -16,6 +16,7 @@ mod parameters;
 mod protocol;
 mod reply;
 mod server;
+mod stream;
 
 pub use self::{
     accept::Accept,

@@ -19,7 +19,6 @@ use hyper::{
     body::{Body, Bytes, Incoming},
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -206,7 +205,7 @@ impl ShardServer {
         let (server, own_connections) = (Rc::clone(self), Arc::clone(own_connections));
         tokio::task::spawn_local(async move {
             let answer = |connection, request| answer(&server, connection, request);
-            server.connections.serve(TokioIo::new(stream), answer).await;
+            server.connections.serve(stream, answer).await;
             server.leave(&own_connections);
         });
     }
@@ -225,7 +224,7 @@ type Reply = Response<Full<Bytes>>;
 /// Answers one request.
 async fn answer(server: &ShardServer, connection: Rc<Connection>, request: Request<Incoming>) -> Reply {
     connection.enter(Phase::Body);
-    let reply = match route(&request) {
+    let reply = match route(&request, &connection) {
         Route::Api => {
             let (parts, body) = request.into_parts();
             match answer_api(server, &connection, &parts.headers, body).await {
@@ -261,10 +260,13 @@ enum Route {
     Refuse(ApiError),
 }
 
-fn route(request: &Request<Incoming>) -> Route {
+fn route(request: &Request<Incoming>, connection: &Connection) -> Route {
     // RFC 9112, section 3.2: a request of HTTP/1.1 without Host is answered with 400.
     if request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return Route::Refuse(ApiError::malformed("The request has no Host header"));
+    }
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && !connection.is_only_chunked() {
+        return Route::Refuse(ApiError::malformed("The request has both Transfer-Encoding and Content-Length"));
     }
     match (request.method(), request.uri().path()) {
         (&Method::POST, "/") => Route::Api,

@@ -58,8 +58,10 @@ pub const MAX_STATE_MACHINES: usize = 100_000;
 pub const MAX_REQUEST_BYTES: usize = 1_048_576;
 /// Most connections that a server keeps open at once: ours.
 pub const MAX_CONNECTIONS: usize = 16_384;
-/// Longest head of a request, in bytes, and what is read ahead of it: ours.
-pub const MAX_REQUEST_HEAD_BYTES: usize = 65_536;
+/// Longest head of a request, in bytes: ours.
+pub const MAX_REQUEST_HEAD_BYTES: usize = 32_768;
+/// Bytes of a connection that are read before they are processed: ours.
+pub const MAX_READ_AHEAD_BYTES: usize = 65_536;
 /// Most header fields of a request: ours.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// How long a connection may take for one request head, and how long it may be idle, in seconds: ours.

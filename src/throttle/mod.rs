@@ -102,10 +102,14 @@ impl Throttle {
         self.throttled[action.index()].load(Ordering::Relaxed)
     }
 
-    /// Counts a call that was refused, here or for another reason that the API calls throttling. Always false.
+    /// Counts a call that was refused for another reason that the API calls throttling.
     #[cold]
-    pub fn refuse(&self, action: Action) -> bool {
+    pub fn count(&self, action: Action) {
         self.throttled[action.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refuse(&self, action: Action) -> bool {
+        self.count(action);
         false
     }
 }

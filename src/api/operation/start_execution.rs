@@ -18,7 +18,7 @@ use crate::{
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
-    runtime::Started,
+    runtime::{StartError, Started},
     value::{Text, escape_into},
 };
 
@@ -38,10 +38,8 @@ pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>,
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
     let execution_arn = start.name.arn(&record.identity);
-    context.shard.start(&program, start).map_err(|error| {
-        context.throttle.refuse(Action::StartExecution);
-        error
-    })?;
+    let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
+    context.shard.start(&program, start).inspect_err(refused)?;
     let mut reply = Vec::with_capacity(execution_arn.len() + 64);
     reply.extend_from_slice(b"{\"executionArn\":");
     write_string(&execution_arn, &mut reply);
@@ -56,10 +54,8 @@ pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Resu
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartSyncExecution, &mut request)?;
     let name = start.name.clone();
-    let started = context.shard.start_sync(&program, start).map_err(|error| {
-        context.throttle.refuse(Action::StartSyncExecution);
-        error
-    })?;
+    let refused = |_: &StartError| context.throttle.count(Action::StartSyncExecution);
+    let started = context.shard.start_sync(&program, start).inspect_err(refused)?;
     let outcome = match started {
         Started::Ended(outcome) => outcome,
         Started::Running(completion) => completion.await?,

@@ -29,11 +29,11 @@ impl Answer {
             return Err(self.service_error(call));
         }
         if self.headers.contains_key("x-amz-function-error") {
-            return Err(function_error(self.body, call.form));
+            return Err(function_error(&self.body, call.form));
         }
         Ok(match call.form {
-            Form::Direct => payload_of(self.body, Value::NULL),
-            Form::Integration => self.into_integration_result(),
+            Form::Direct => payload_of(&self.body, Value::NULL),
+            Form::Integration => self.integration_result(),
         })
     }
 
@@ -68,8 +68,7 @@ impl Answer {
     }
 
     /// The result of `arn:aws:states:::lambda:invoke`.
-    fn into_integration_result(mut self) -> Value {
-        let body = std::mem::take(&mut self.body);
+    fn integration_result(&self) -> Value {
         let mut result = ObjectBuilder::with_capacity(6);
         if let Some(version) = self.header("x-amz-executed-version") {
             result.push("ExecutedVersion".into(), version.into());
@@ -77,7 +76,7 @@ impl Answer {
         if let Some(log) = self.header("x-amz-log-result") {
             result.push("LogResult".into(), log.into());
         }
-        result.push("Payload".into(), payload_of(body, Value::from("")));
+        result.push("Payload".into(), payload_of(&self.body, Value::from("")));
         let mut all = ObjectBuilder::with_capacity(self.headers.len());
         let mut first = ObjectBuilder::with_capacity(self.headers.len());
         for name in self.headers.keys() {
@@ -104,19 +103,19 @@ fn text_of(value: &HeaderValue) -> String {
 }
 
 /// What a function returned: JSON, or a string when it is none; `empty` when there is nothing.
-fn payload_of(body: Vec<u8>, empty: Value) -> Value {
+fn payload_of(body: &[u8], empty: Value) -> Value {
     if body.is_empty() {
         return empty;
     }
-    match std::str::from_utf8(&body).map(Value::parse) {
+    match std::str::from_utf8(body).map(Value::parse) {
         Ok(Ok(value)) => value,
-        _ => Value::from(String::from_utf8_lossy(&body).into_owned()),
+        _ => Value::from(String::from_utf8_lossy(body).into_owned()),
     }
 }
 
 /// The error of a function that failed: its `errorType`; the cause is the payload, for `lambda:invoke` made compact.
-fn function_error(body: Vec<u8>, form: Form) -> TaskError {
-    let text = String::from_utf8_lossy(&body).into_owned();
+fn function_error(body: &[u8], form: Form) -> TaskError {
+    let text = String::from_utf8_lossy(body).into_owned();
     let payload = Value::parse(&text).ok();
     let compact = |text: String| match (&payload, form) {
         (Some(payload), Form::Integration) => payload.to_json(),
