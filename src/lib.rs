@@ -1,6 +1,8 @@
 //! expressway runs AWS Step Functions Express workflows in memory.
 
 pub mod asl;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 pub mod compile;
 pub mod engine;

@@ -27,18 +27,18 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Whether the key was there already.
-    fn is_duplicate(&mut self, key: &Cow<'a, str>) -> bool {
+    fn is_duplicate(&mut self, key: Cow<'a, str>) -> bool {
         if self.few.len() < SET_FROM {
-            let found = self.few.contains(key);
+            let found = self.few.contains(&key);
             if !found {
-                self.few.push(key.clone());
+                self.few.push(key);
             }
             return found;
         }
         if self.many.is_empty() {
             self.many.extend(self.few.iter().cloned());
         }
-        !self.many.insert(key.clone())
+        !self.many.insert(key)
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn check(text: &str, sink: &mut Sink) {
                     let key = read_key(text, at, end, has_escapes);
                     let container = open.last_mut();
                     let duplicate = container.is_some_and(|container| {
-                        let duplicate = container.keys.as_mut().is_some_and(|keys| keys.is_duplicate(&key));
+                        let duplicate = container.keys.as_mut().is_some_and(|keys| keys.is_duplicate(key.clone()));
                         container.key = key;
                         duplicate
                     });

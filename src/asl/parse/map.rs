@@ -12,7 +12,7 @@ use crate::{
         validate::{jsonata, template},
     },
     model::machine_type::MachineType,
-    value::View,
+    value::{ValueRef, View},
 };
 
 pub(super) const MAP: Table = &[
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
             distributed,
             items,
             // Older definitions select with `Parameters`.
-            item_selector: item_selector.or_else(|| fields.get("Parameters").map(|value| value.to_value())),
+            item_selector: item_selector.or_else(|| fields.get("Parameters").map(ValueRef::to_value)),
             max_concurrency: fields.integer_or_path("MaxConcurrency", "MaxConcurrencyPath", COUNT, sink),
             tolerated_failure_count: fields.integer_or_path(
                 "ToleratedFailureCount",

@@ -37,12 +37,12 @@ impl<'a> Reader<'a> {
         let sink = &mut self.sink;
         let timeout = fields.integer_or_path("TimeoutSeconds", "TimeoutSecondsPath", SECONDS, sink);
         let heartbeat = fields.integer_or_path("HeartbeatSeconds", "HeartbeatSecondsPath", SECONDS, sink);
-        if let (Some(timeout), Some(heartbeat)) = (integer(timeout.as_ref()), integer(heartbeat.as_ref())) {
-            if heartbeat >= timeout {
-                let message = format_args!("HeartbeatSeconds is {heartbeat}, not below TimeoutSeconds, {timeout}");
-                let location = fields.location.field("HeartbeatSeconds");
-                self.sink.add(code::HEARTBEAT_NOT_BELOW_TIMEOUT, message, Some(&location));
-            }
+        if let (Some(timeout), Some(heartbeat)) = (integer(timeout.as_ref()), integer(heartbeat.as_ref()))
+            && heartbeat >= timeout
+        {
+            let message = format_args!("HeartbeatSeconds is {heartbeat}, not below TimeoutSeconds, {timeout}");
+            let location = fields.location.field("HeartbeatSeconds");
+            self.sink.add(code::HEARTBEAT_NOT_BELOW_TIMEOUT, message, Some(&location));
         }
         StateKind::Task {
             resource: resource.unwrap_or_default().to_owned(),

@@ -53,7 +53,11 @@ impl<'a> Graph<'a> {
             Field::StartAt => None,
             _ => self.states.len().checked_sub(1),
         };
-        self.transitions.push((from, field, target));
+        match from {
+            // Where a machine starts is reported first.
+            None => self.transitions.insert(0, (None, field, target)),
+            Some(_) => self.transitions.push((from, field, target)),
+        }
     }
 
     /// Says that the state added last ends the machine.
@@ -111,10 +115,12 @@ fn check_graph(graph: &Graph<'_>, is_whole: bool, sink: &mut Sink) {
     }
     let places: HashMap<&str, usize> = graph.states.iter().enumerate().map(|(place, name)| (*name, place)).collect();
     let mut start = None;
+    let mut is_complete = true;
     let mut targeted = vec![false; graph.states.len()];
     let mut next: Vec<Vec<usize>> = vec![Vec::new(); graph.states.len()];
     for (from, field, target) in &graph.transitions {
         let Some(to) = places.get(target).copied() else {
+            is_complete = false;
             let message = format_args!("Missing 'Next' target: {target}");
             sink.add(code::MISSING_TRANSITION_TARGET, message, Some(&graph.place(*from, Some(*field))));
             continue;
@@ -134,8 +140,10 @@ fn check_graph(graph: &Graph<'_>, is_whole: bool, sink: &mut Sink) {
             sink.add(code::MISSING_END_STATE, "Workflow has no terminal state", None);
             return;
         }
-        let message = "No state of this machine ends it";
-        sink.add(code::NESTED_WITHOUT_END_STATE, message, Some(&graph.location));
+        if is_complete {
+            let message = "No state of this machine ends it";
+            sink.add(code::NESTED_WITHOUT_END_STATE, message, Some(&graph.location));
+        }
     }
     let mut reached = vec![false; graph.states.len()];
     let mut pending: Vec<usize> = start.into_iter().collect();

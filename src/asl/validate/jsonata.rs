@@ -28,11 +28,7 @@ pub(crate) fn check_scalar(text: &str, what: &str, location: &Location<'_>, sink
 /// Checks all strings of a template: what begins an expression must end it. Depth is bounded by what texts can nest.
 pub(crate) fn check_template(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sink) {
     match value.view() {
-        View::String(text) => {
-            if text.starts_with("{%") && !is_expression(text) {
-                sink.schema(DELIMITERS, location);
-            }
-        }
+        View::String(text) if text.starts_with("{%") && !is_expression(text) => sink.schema(DELIMITERS, location),
         View::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 check_template(item, &location.item(index), sink);
