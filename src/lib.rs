@@ -1,7 +1,10 @@
 //! expressway runs AWS Step Functions Express workflows in memory.
 
+#[cfg(feature = "server")]
+pub mod api;
 pub mod asl;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 pub mod clock;
 pub mod compile;

@@ -1,11 +1,8 @@
-//! The `expressway` command (stand-in).
-use clap::Parser;
-use expressway::cli::serve::{ServeArguments, serve};
-#[derive(Parser)]
-enum Command {
-    Serve(ServeArguments),
-}
+//! The `expressway` command: sets the allocator and hands over to the command line.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
-    let Command::Serve(arguments) = Command::parse();
-    serve(arguments)
+    expressway::cli::main()
 }

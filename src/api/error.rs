@@ -117,6 +117,7 @@ impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::TooManyExecutions { .. } => Self::throttled(),
+            StartError::NotExpress => Self::bad_request("StateMachineTypeNotSupported", error.to_string()),
             StartError::ShuttingDown => Self::new(503, "ServiceUnavailable", "The server is shutting down"),
         }
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use self::{definitions::Definitions, settings::Settings};
 use crate::{
     api::{Accept, Server, ServerSettings},
-    runtime::Runtime,
+    runtime::{Runtime, RuntimeBuilder},
     task::lambda::Lambda,
     throttle::Throttle,
 };
@@ -81,16 +81,22 @@ fn report(message: &str) {
     eprintln!("expressway: {message}");
 }
 
+/// Lets a Lambda service answer Task states that call functions.
+pub(super) fn with_lambda(builder: RuntimeBuilder, endpoint: &str) -> Result<RuntimeBuilder, String> {
+    let lambda = Lambda::new(endpoint).map_err(|error| format!("--lambda-endpoint {endpoint}: {error}"))?;
+    Ok(builder
+        .handler("arn:aws:lambda:", Arc::new(lambda.clone()))
+        .handler("arn:aws:states:::lambda:invoke", Arc::new(lambda)))
+}
+
 /// Runs the server. True when everything had ended before the drain timeout.
 fn run(settings: Settings) -> Result<bool, String> {
     let mut builder =
         Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
     if let Some(endpoint) = &settings.lambda_endpoint {
-        let lambda = Lambda::new(endpoint).map_err(|error| format!("--lambda-endpoint {endpoint}: {error}"))?;
-        builder = builder.handler("arn:aws:lambda:", Arc::new(lambda.clone()));
-        builder = builder.handler("arn:aws:states:::lambda:invoke", Arc::new(lambda));
+        builder = with_lambda(builder, endpoint)?;
     }
-    let runtime = builder.build();
+    let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
         settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;
