@@ -47,7 +47,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::serve(arguments),
         Command::Validate(arguments) => validate::validate(&arguments),
         Command::Disassemble(arguments) => disassemble::disassemble(&arguments),

@@ -72,7 +72,7 @@ pub(super) struct RunArguments {
 }
 
 #[allow(clippy::print_stderr, reason = "errors of the command line")]
-pub(super) fn run(arguments: RunArguments) -> ExitCode {
+pub(super) fn run(arguments: &RunArguments) -> ExitCode {
     match execute(arguments) {
         Ok(summary) => {
             eprintln!("{summary}");
@@ -85,7 +85,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     }
 }
 
-fn execute(arguments: RunArguments) -> Result<Summary, String> {
+fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     let program = Arc::new(load::program(&arguments.definition)?);
     let input = open_input(&arguments.input)?;
     let output = open_output(&arguments.output)?;
@@ -105,7 +105,7 @@ fn execute(arguments: RunArguments) -> Result<Summary, String> {
         name,
         role_arn: String::new(),
     });
-    run_lines(&runtime, program, machine, input, output, &arguments)
+    run_lines(&runtime, program, machine, input, output, arguments)
 }
 
 fn run_lines(
