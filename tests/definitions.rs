@@ -8,7 +8,7 @@ use expressway::{
     compile::compile,
     model::machine_type::MachineType,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The folder `shared/conformance` beside the project or one of the folders around it.
 fn conformance() -> Option<PathBuf> {
@@ -168,5 +168,73 @@ fn definitions_that_linters_judge() {
             wrong.push(format!("{} valid: {}\n    {}", entry["id"], entry["valid"], found.join("\n    ")));
         }
     }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whether a recorded text, in which `<…>` stands for any text, is `text`.
+fn is_recorded(recorded: &str, text: &str) -> bool {
+    let mut parts = recorded.split('<').map(|part| part.split_once('>').map_or(part, |(_, rest)| rest));
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut last = "";
+    for part in parts {
+        let Some(place) = rest.find(part) else { return false };
+        rest = &rest[place + part.len()..];
+        last = part;
+    }
+    rest.is_empty() || last.is_empty() && recorded.ends_with('>')
+}
+
+/// What AWS answered to definitions that it refused, and that it took all others.
+#[test]
+fn definitions_of_recorded_requests() {
+    let Some(folder) = conformance() else { return };
+    let mut wrong = Vec::new();
+    let (mut taken, mut refused) = (0, 0);
+    for file in fs::read_dir(folder.join("cases")).expect("the folder can be read") {
+        let name = file.expect("an entry").file_name().into_string().expect("a name");
+        // TestState takes single states, and leaves out most checks.
+        if !name.starts_with("api-") || name == "api-test-state.json" {
+            continue;
+        }
+        let data = read(&format!("cases/{name}")).expect("the folder is there");
+        let cases = data.as_array().or_else(|| data["cases"].as_array()).expect("a list");
+        for (case, step) in
+            cases.iter().flat_map(|case| case["steps"].as_array().into_iter().flatten().map(move |step| (case, step)))
+        {
+            let (parameters, expected) = (&step["params"], &step["expect"]);
+            let Some(text) = parameters["definition"].as_str() else { continue };
+            let machine_type = parameters["type"].as_str().and_then(MachineType::from_name).unwrap_or_default();
+            let checked = asl::check(text, machine_type);
+            let message = checked.invalid_definition_message();
+            if let Some(diagnostics) = expected["response"]["diagnostics"].as_array() {
+                let found: Vec<_> = checked
+                    .errors()
+                    .map(|error| {
+                        let mut entry = json!({"code": error.code, "message": error.message, "severity": "ERROR"});
+                        if let Some(location) = &error.location {
+                            entry["location"] = location.as_str().into();
+                        }
+                        entry
+                    })
+                    .collect();
+                refused += usize::from(!found.is_empty());
+                if *diagnostics != found {
+                    wrong.push(format!("{}\n    {diagnostics:?}\n    {found:?}", case["id"]));
+                }
+            } else if expected["code"] == "InvalidDefinition" {
+                refused += 1;
+                let recorded = expected["message"].as_str().expect("a message");
+                if !message.as_ref().is_some_and(|message| is_recorded(recorded, message)) {
+                    wrong.push(format!("{}\n    {recorded}\n    {message:?}", case["id"]));
+                }
+            } else {
+                taken += 1;
+                if let Some(message) = message {
+                    wrong.push(format!("{} is taken\n    {message}", case["id"]));
+                }
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 10, "{taken} taken, {refused} refused");
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }

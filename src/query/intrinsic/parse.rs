@@ -136,7 +136,11 @@ impl<'a> Parser<'a> {
             }
             Some(b'-' | b'0'..=b'9') => {
                 let text = self.word(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'));
-                let number = Value::parse(text).map_err(|_| self.error_at(start, "expected a number"))?;
+                // Integers are held in place; what is written in another way stays a text.
+                let number = match text.parse::<i64>() {
+                    Ok(integer) if itoa::Buffer::new().format(integer) == text => Value::from(integer),
+                    _ => Value::parse(text).map_err(|_| self.error_at(start, "expected a number"))?,
+                };
                 self.literal(number, function, place, start)
             }
             _ => {
