@@ -55,6 +55,8 @@ fn runs_here(case: &Json) -> bool {
         && case.get("dynamic_input").is_none()
         && !STANDARD_ONLY.iter().any(|word| definition.contains(word))
         && !definition.contains("JSONata")
+        // What its tasks answered was not recorded.
+        && (case["replay"] == "pure" || case.get("task_script").is_some())
         // The names in the context object are those of a Standard execution.
         && !definition.contains("$$")
         && ["SUCCEEDED", "FAILED", "TIMED_OUT"].iter().any(|status| case["expect"]["status"] == **status)
@@ -94,7 +96,11 @@ fn run(case: &Json) -> Result<Ended, String> {
             other => other.to_string(),
         };
         let result = match answer["event"].as_str().unwrap_or_default() {
-            kind if kind.ends_with("Succeeded") => Some(Ok(value_of(&answer["output"]))),
+            kind if kind.ends_with("Succeeded") => Some(Ok(match &answer["output"] {
+                // JSON in a string that the recorder did not take apart.
+                Json::String(text) => Value::parse(text).unwrap_or_else(|_| Value::from(text.as_str())),
+                output => value_of(output),
+            })),
             kind if kind.ends_with("TimedOut") => None,
             _ => Some(Err(TaskError::new(text("error"), text("cause")))),
         };
@@ -144,7 +150,8 @@ fn same(expected: &Json, is: &Json, masks: &[String]) -> bool {
 
 fn masks(case: &Json) -> Vec<String> {
     let masks = case.get("masks").and_then(Json::as_array).cloned().unwrap_or_default();
-    masks.iter().filter_map(|mask| mask[1][1].as_str().map(str::to_owned)).collect()
+    let words = masks.iter().filter_map(|mask| mask[1][1].as_str());
+    words.chain(["date", "datetime", "timestamp"]).map(str::to_owned).collect()
 }
 
 fn differences(case: &Json) -> Vec<String> {
@@ -160,7 +167,9 @@ fn differences(case: &Json) -> Vec<String> {
     if !same(&expected, &is, &masks(case)) {
         found.push(format!("expected {expected}\n        is {is}"));
     }
-    if let Some(history) = case.get("history").and_then(Json::as_array).filter(|_| case.get("events_reordered").is_none()) {
+    if let Some(history) =
+        case.get("history").and_then(Json::as_array).filter(|_| case.get("events_reordered").is_none())
+    {
         let expected: Vec<_> = history
             .iter()
             .map(|event| format!("{}<{} {}", event["id"], event["previousEventId"], event["type"].as_str().unwrap()))
