@@ -40,6 +40,10 @@ impl<R: Recorder> Stepper<'_, R> {
         strand.fork = Some(Box::new(fork));
         strand.waiting = Waiting::Children;
         let input = std::mem::take(&mut strand.data);
+        if branches.is_empty() {
+            self.join(id);
+            return Ok(Flow::Continue);
+        }
         for (place, entry) in branches.iter().enumerate() {
             let child = self.child(id, *entry, place, input.clone());
             self.execution.ready.push_back(child);
