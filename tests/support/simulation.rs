@@ -71,7 +71,7 @@ impl<T: Tasks> World<T> {
         Self {
             tasks,
             budget: Box::new(|| STEP_BUDGET),
-            yield_ms: 1,
+            yield_ms: 10,
             seed: 1,
             synchronous: false,
             execution_name: "execution",
