@@ -1,8 +1,7 @@
 //! Replays executions recorded on AWS through the pure engine, and compares outcome and history.
 //!
-//! The recordings are no part of this project: without `../shared/conformance` (or the folder that
-//! `EXPRESSWAY_CONFORMANCE` names) there is nothing to compare, and the test says so. `EXPRESSWAY_RECORDING=text` runs only
-//! the cases whose id contains it and prints what differs.
+//! The recordings are no part of this project: where they do not lie beside it there is nothing to compare, and the test
+//! says so. `EXPRESSWAY_RECORDING=text` runs only the cases whose id contains it; what differs is printed.
 
 mod support;
 
@@ -29,10 +28,10 @@ const AIM_PERCENT: usize = 97;
 /// What only Standard workflows have; such cases do not run here.
 const STANDARD_ONLY: [&str; 4] = ["DISTRIBUTED", ".sync", "waitForTaskToken", ":activity:"];
 
+/// The folder `shared/conformance/cases` beside the project or one of the folders around it.
 fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("EXPRESSWAY_CONFORMANCE").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance"));
-    folder.join("cases").is_dir().then(|| folder.join("cases"))
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    project.ancestors().map(|folder| folder.join("shared/conformance/cases")).find(|folder| folder.is_dir())
 }
 
 fn cases(folder: &Path) -> Vec<Json> {
