@@ -143,7 +143,6 @@ impl Compiler {
             }
             StateKind::Choice { rules, default } => self.choice(state, rules, default.as_deref(), scope),
             StateKind::Task { resource, timeout, heartbeat, credentials } => {
-                self.parameters(state);
                 self.task(state, resource, timeout.as_ref(), heartbeat.as_ref(), credentials.as_ref());
                 self.result(state);
                 self.leave(state, scope);

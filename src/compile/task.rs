@@ -24,8 +24,13 @@ impl Compiler {
             heartbeat: heartbeat.and_then(|field| self.field(pointer, field)),
             credentials: credentials.and_then(|value| self.template(pointer, value)),
         };
+        let task = self.program.tasks.len().into();
+        if plan.has_time_limit_path() {
+            self.emit(Instruction::TimeLimit(task));
+        }
         self.program.tasks.push(plan);
-        self.emit(Instruction::Task((self.program.tasks.len() - 1).into()));
+        self.parameters(state);
+        self.emit(Instruction::Task(task));
     }
 }
 

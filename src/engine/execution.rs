@@ -1,6 +1,6 @@
 //! The state of one execution: its strands and what they hold.
 
-use std::{cell::Cell, collections::VecDeque};
+use std::{cell::Cell, collections::VecDeque, num::NonZeroU32};
 
 use crate::{
     Value,
@@ -60,6 +60,8 @@ pub(super) struct Strand {
     pub(super) caught: bool,
     /// The time-out of its task is that of `HeartbeatSeconds`.
     pub(super) heartbeat: bool,
+    /// How long its task may take.
+    pub(super) time_limit_seconds: Option<NonZeroU32>,
     pub(super) parent: Option<StrandId>,
     /// Which branch or item of its parent it is.
     pub(super) place: u32,
@@ -94,6 +96,9 @@ pub(super) struct Fork {
     /// A Map's items, taken as they are started.
     pub(super) items: Vec<Value>,
     pub(super) next: usize,
+    /// Iterations whose `MapIterationStarted` was counted when the Map began, and the number of the first of these events.
+    pub(super) announced: usize,
+    pub(super) first_announced_event_id: u64,
     pub(super) running: usize,
     pub(super) failed: usize,
     pub(super) max_concurrency: usize,
@@ -123,6 +128,7 @@ impl Strand {
             waiting: Waiting::Nothing,
             caught: false,
             heartbeat: false,
+            time_limit_seconds: None,
             parent: None,
             place: 0,
             item: None,

@@ -47,10 +47,11 @@ impl Failure {
         self.error.as_ref().is_some_and(|error| error.as_str() == name)
     }
 
-    /// What a catcher's handler gets: a time-out's cause is the empty string there.
+    /// What a catcher's handler gets: `null` for what is missing, but for a time-out's cause, which is the empty string.
     fn output(&self) -> Value {
-        let text = |text: &Option<Text>| Value::from(text.clone().unwrap_or_else(|| Text::from("")));
-        Value::object([("Error", text(&self.error)), ("Cause", text(&self.cause))])
+        let text = |text: &Option<Text>| text.clone().map_or(Value::NULL, Value::from);
+        let cause = if self.is(error_name::TIMEOUT) && self.cause.is_none() { "".into() } else { text(&self.cause) };
+        Value::object([("Error", text(&self.error)), ("Cause", cause)])
     }
 
     pub(super) fn details(&self) -> Value {
@@ -86,9 +87,16 @@ impl<R: Recorder> Stepper<'_, R> {
     /// Retries, catches, or fails the strand and with it what is around it.
     pub(super) fn fail(&mut self, id: StrandId, failure: Failure) -> Result<Flow, Ended> {
         let mut at = id;
+        let mut forked = self.strand(id).fork.is_some();
+        if forked {
+            self.end_children(id, None);
+        }
         loop {
             if self.retry(at, &failure) {
                 return Ok(Flow::Blocked);
+            }
+            if forked {
+                self.fork_failed(at, &failure);
             }
             if self.catch(at, &failure) {
                 if at == id {
@@ -103,8 +111,8 @@ impl<R: Recorder> Stepper<'_, R> {
             if self.tolerate(at, parent, &failure)? {
                 return Ok(Flow::Blocked);
             }
-            self.end_children(parent);
-            at = parent;
+            self.end_children(parent, Some(at));
+            (at, forked) = (parent, true);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Fields that are read while a state runs: times, names, limits.
 
+use std::num::NonZeroU32;
+
 use super::{
     Effect, StrandId,
     environment::View,
@@ -14,7 +16,7 @@ use crate::{
         quota::{MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES},
     },
     observe::Recorder,
-    program::{FieldPlan, MapPlan, PathId, TaskPlan, WaitId, WaitPlan},
+    program::{FieldPlan, MapPlan, PathId, TaskId, WaitId, WaitPlan},
     query::{Timestamp, path::Found},
     value::Text,
 };
@@ -23,24 +25,24 @@ use crate::{
 const MAX_WAIT_SECONDS: i64 = i32::MAX as i64;
 
 impl<R: Recorder> Stepper<'_, R> {
-    /// The time a task has in milliseconds, and whether that is its heartbeat's.
-    pub(super) fn task_timeout_ms(&self, id: StrandId, plan: &TaskPlan) -> Result<(Option<u64>, bool), Failure> {
+    /// Sets how long the task has: `TimeoutSeconds`, or `HeartbeatSeconds` where that is shorter.
+    pub(super) fn time_limit(&mut self, id: StrandId, task: TaskId) -> Result<(), Failure> {
+        let plan = &self.program.tasks[task.index()];
         let timeout = self.seconds(id, "TimeoutSeconds", plan.timeout.as_ref())?;
         let heartbeat = self.seconds(id, "HeartbeatSeconds", plan.heartbeat.as_ref())?;
-        let in_ms = |seconds: u64| seconds.saturating_mul(1000);
-        Ok(match (timeout, heartbeat) {
-            (timeout, Some(heartbeat)) if timeout.is_none_or(|timeout| heartbeat < timeout) => {
-                (Some(in_ms(heartbeat)), true)
-            }
-            (timeout, _) => (timeout.map(in_ms), false),
-        })
+        let is_heartbeat = heartbeat.is_some_and(|heartbeat| timeout.is_none_or(|timeout| heartbeat < timeout));
+        let strand = self.strand(id);
+        strand.heartbeat = is_heartbeat;
+        strand.time_limit_seconds = if is_heartbeat { heartbeat } else { timeout };
+        Ok(())
     }
 
-    fn seconds(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<u64>, Failure> {
+    fn seconds(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<NonZeroU32>, Failure> {
         let Some(seconds) = self.integer(id, name, field)? else { return Ok(None) };
-        match u64::try_from(seconds) {
-            Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
-            _ => Err(self.runtime(id, &format!("{name} must be a positive integer."))),
+        // More seconds than an execution ever has are as good as that many.
+        match NonZeroU32::new(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)) {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(self.runtime(id, &format!("{name} must be a positive integer."))),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         quota::{MAX_INLINE_MAP_CONCURRENCY, MAX_STRANDS},
     },
     observe::Recorder,
-    program::{InstructionId, MapId, MapPlan, ParallelId},
+    program::{Instruction, InstructionId, MapId, MapPlan, ParallelId, StateType},
     value::{ValueRef, View as Shape},
 };
 
@@ -29,6 +29,8 @@ impl<R: Recorder> Stepper<'_, R> {
             results: vec![Value::NULL; branches.len()],
             items: Vec::new(),
             next: branches.len(),
+            announced: 0,
+            first_announced_event_id: 0,
             running: 0,
             failed: 0,
             max_concurrency: branches.len(),
@@ -38,6 +40,10 @@ impl<R: Recorder> Stepper<'_, R> {
         strand.fork = Some(Box::new(fork));
         strand.waiting = Waiting::Children;
         let input = std::mem::take(&mut strand.data);
+        if branches.is_empty() {
+            self.join(id);
+            return Ok(Flow::Continue);
+        }
         for (place, entry) in branches.iter().enumerate() {
             let child = self.child(id, *entry, place, input.clone());
             self.execution.ready.push_back(child);
@@ -51,14 +57,24 @@ impl<R: Recorder> Stepper<'_, R> {
         let (max_concurrency, tolerated_failures) = self.map_limits(id, plan, items.len())?;
         let count = items.len();
         self.event(id, "MapStateStarted", |_| details([("length", Value::from(count))]));
+        let max_concurrency = max_concurrency.clamp(1, MAX_INLINE_MAP_CONCURRENCY);
+        // AWS starts as many iterations as may run at once before the first of them does anything. Here an iteration that does
+        // not wait ends before the next one needs a strand, so only their events come first.
+        let announced = count.min(max_concurrency);
+        let first_announced_event_id = self.execution.last_event_id + 1;
+        for place in 0..announced {
+            self.side_event(id, "MapIterationStarted", |stepper| stepper.iteration_details(id, place));
+        }
         let fork = Fork {
             kind: ForkKind::Map(map),
             results: vec![Value::NULL; count],
             items,
             next: 0,
+            announced,
+            first_announced_event_id,
             running: 0,
             failed: 0,
-            max_concurrency: max_concurrency.clamp(1, MAX_INLINE_MAP_CONCURRENCY),
+            max_concurrency,
             tolerated_failures,
         };
         let strand = self.strand(id);
@@ -116,7 +132,6 @@ impl<R: Recorder> Stepper<'_, R> {
         match self.start_iteration(parent) {
             Ok(()) => Ok(()),
             Err(failure) => {
-                self.end_children(parent);
                 if self.fail(parent, failure)? == Flow::Continue {
                     self.execution.ready.push_back(parent);
                 }
@@ -130,6 +145,7 @@ impl<R: Recorder> Stepper<'_, R> {
         let ForkKind::Map(map) = fork.kind else { return Ok(()) };
         let place = fork.next;
         fork.next += 1;
+        let announced = (place < fork.announced).then(|| fork.first_announced_event_id + place as u64);
         let item = std::mem::take(&mut fork.items[place]);
         let plan = &self.program.maps[map.index()];
         let input = match plan.selector {
@@ -145,7 +161,12 @@ impl<R: Recorder> Stepper<'_, R> {
         }
         let child = self.child(parent, plan.processor, place, input);
         self.strand(child).item = Some(item);
-        self.event(child, "MapIterationStarted", |stepper| stepper.iteration_details(child));
+        match announced {
+            Some(event) => self.strand(child).previous_event_id = event,
+            None => {
+                self.event(child, "MapIterationStarted", |stepper| stepper.iteration_details(parent, place));
+            }
+        }
         self.execution.ready.push_front(child);
         Ok(())
     }
@@ -174,24 +195,29 @@ impl<R: Recorder> Stepper<'_, R> {
     pub(super) fn child_succeeded(&mut self, id: StrandId, output: Value) -> Result<Flow, Ended> {
         let strand = &self.execution.strands[id.index()];
         let (Some(parent), place) = (strand.parent, strand.place as usize) else { return Ok(Flow::Blocked) };
-        if strand.item.is_some() {
-            self.event(id, "MapIterationSucceeded", |stepper| stepper.iteration_details(id));
-        }
-        let previous = self.execution.strands[id.index()].previous_event_id;
+        let previous = strand.previous_event_id;
+        let ended = if strand.item.is_some() {
+            self.side_event(id, "MapIterationSucceeded", |stepper| stepper.iteration_details(parent, place))
+        } else {
+            previous
+        };
         self.free(id);
         let strand = self.strand(parent);
         strand.previous_event_id = previous;
         if let Some(fork) = &mut strand.fork {
             fork.results[place] = output;
         }
-        self.child_done(parent)?;
+        self.child_done(parent, ended)?;
         Ok(Flow::Blocked)
     }
 
-    fn child_done(&mut self, parent: StrandId) -> Result<(), Ended> {
-        let Some(fork) = &mut self.strand(parent).fork else { return Ok(()) };
+    /// A child is gone; `ended` is the event of its end, which a Map or Parallel that is done follows.
+    fn child_done(&mut self, parent: StrandId, ended: u64) -> Result<(), Ended> {
+        let strand = self.strand(parent);
+        let Some(fork) = &mut strand.fork else { return Ok(()) };
         fork.running -= 1;
         if fork.running == 0 && fork.next >= fork.items.len() {
+            strand.previous_event_id = ended;
             self.join(parent);
             self.execution.ready.push_front(parent);
             return Ok(());
@@ -209,35 +235,41 @@ impl<R: Recorder> Stepper<'_, R> {
             ForkKind::Parallel => "ParallelStateSucceeded",
             ForkKind::Map(_) => "MapStateSucceeded",
         };
-        self.event(id, kind, |_| Value::NULL);
+        self.side_event(id, kind, |_| Value::NULL);
     }
 
     /// A child failed: counts the events. `true` when its Map tolerates that.
     pub(super) fn tolerate(&mut self, child: StrandId, parent: StrandId, failure: &Failure) -> Result<bool, Ended> {
-        let is_iteration = self.execution.strands[child.index()].item.is_some();
+        let strand = &self.execution.strands[child.index()];
+        let (is_iteration, place, previous) = (strand.item.is_some(), strand.place as usize, strand.previous_event_id);
+        let mut ended = previous;
         if is_iteration {
-            self.event(child, "MapIterationFailed", |stepper| stepper.iteration_details(child));
+            ended = self.side_event(child, "MapIterationFailed", |stepper| stepper.iteration_details(parent, place));
         }
-        let previous = self.execution.strands[child.index()].previous_event_id;
         let strand = self.strand(parent);
         strand.previous_event_id = previous;
         let Some(fork) = &mut strand.fork else { return Ok(false) };
         fork.failed += 1;
         if is_iteration && fork.failed <= fork.tolerated_failures && !failure.is(error_name::RUNTIME) {
             self.end_strand(child);
-            self.child_done(parent)?;
+            self.child_done(parent, ended)?;
             return Ok(true);
         }
-        let kind = if is_iteration { "MapStateFailed" } else { "ParallelStateFailed" };
-        self.event(parent, kind, |_| failure.details());
         Ok(false)
     }
 
-    /// Ends all that runs inside a Parallel or Map state.
-    pub(super) fn end_children(&mut self, parent: StrandId) {
-        if self.strand(parent).fork.take().is_none() {
-            return;
-        }
+    /// The event of a Parallel or Map state that failed for good.
+    pub(super) fn fork_failed(&mut self, id: StrandId, failure: &Failure) {
+        let kind = match self.program.state(self.execution.strands[id.index()].state).kind {
+            StateType::Map => "MapStateFailed",
+            _ => "ParallelStateFailed",
+        };
+        self.event(id, kind, |_| failure.details());
+    }
+
+    /// Ends all that runs inside a Parallel or Map state, of which `failed` is what makes it end.
+    pub(super) fn end_children(&mut self, parent: StrandId, failed: Option<StrandId>) {
+        let Some(fork) = self.strand(parent).fork.take() else { return };
         self.strand(parent).waiting = Waiting::Nothing;
         // Children of children are found because a strand that is gone has no parent any more, and one pass ends them all:
         // each ended strand ends its own children first.
@@ -246,13 +278,38 @@ impl<R: Recorder> Stepper<'_, R> {
             .filter(|child| self.execution.strands[child.index()].parent == Some(parent))
             .collect();
         for child in children {
+            self.aborted(parent, child, failed);
             self.end_strand(child);
         }
+        for place in fork.next..fork.announced {
+            self.side_event(parent, "MapIterationAborted", |stepper| stepper.iteration_details(parent, place));
+        }
+    }
+
+    /// The events of a strand that is ended: of its iteration, unless that failed, and of the state that it does not leave any
+    /// more. They all follow the event of the failure.
+    fn aborted(&mut self, parent: StrandId, child: StrandId, failed: Option<StrandId>) {
+        let strand = &self.execution.strands[child.index()];
+        let (is_iteration, place, state) = (strand.item.is_some(), strand.place as usize, strand.state);
+        let ready = failed != Some(child) && strand.waiting == Waiting::Nothing;
+        let between_states = ready && matches!(self.program.instruction(strand.at), Instruction::EnterState(_));
+        if is_iteration && failed != Some(child) {
+            self.side_event(parent, "MapIterationAborted", |stepper| stepper.iteration_details(parent, place));
+        }
+        let kind = match self.program.state(state).kind {
+            _ if between_states => return,
+            StateType::Task => "TaskStateAborted",
+            StateType::Wait => "WaitStateAborted",
+            StateType::Parallel => "ParallelStateAborted",
+            StateType::Map => "MapStateAborted",
+            StateType::Pass | StateType::Choice | StateType::Succeed | StateType::Fail => return,
+        };
+        self.side_event(parent, kind, |_| Value::NULL);
     }
 
     /// Ends a strand and what runs inside it. The recursion is as deep as states are nested in the definition.
     fn end_strand(&mut self, id: StrandId) {
-        self.end_children(id);
+        self.end_children(id, None);
         let strand = self.strand(id);
         if strand.token != 0 {
             let signal = Signal { strand: id, token: strand.token };
@@ -277,12 +334,9 @@ impl<R: Recorder> Stepper<'_, R> {
         self.runtime(id, &format!("The execution has more than {MAX_STRANDS} branches and iterations at once."))
     }
 
-    fn iteration_details(&self, child: StrandId) -> Value {
-        let strand = &self.execution.strands[child.index()];
-        let name = strand.parent.map(|parent| {
-            let parent = &self.execution.strands[parent.index()];
-            Value::from(self.program.state(parent.state).name.clone())
-        });
-        details([("name", name.unwrap_or_default()), ("index", Value::from(i64::from(strand.place)))])
+    fn iteration_details(&self, parent: StrandId, place: usize) -> Value {
+        let state = self.execution.strands[parent.index()].state;
+        let name = Value::from(self.program.state(state).name.clone());
+        details([("name", name), ("index", Value::from(place))])
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Running {
     /// Called when it ends, with its recorded history, instead of nothing.
     pub(super) recorder: Option<Box<BoundedRecorder>>,
     pub(super) key: ExecutionKey,
+    /// It used up its budget and has a turn coming.
+    pub(super) runnable: bool,
     /// Calls and timers under way.
     pub(super) pending: Vec<Pending>,
     /// Neighbours in the queue of deadlines, by place.
@@ -56,6 +58,7 @@ impl Running {
             completer: None,
             recorder: None,
             key: ExecutionKey { place: u32::MAX, generation: 0 },
+            runnable: false,
             pending: Vec::new(),
             older: None,
             newer: None,

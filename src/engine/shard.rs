@@ -217,6 +217,7 @@ impl Shard {
                 None => core.oldest = Some(place),
             }
             self.wake_before(core, running.deadline_ms);
+            running.runnable = yielded;
             core.executions.insert(running);
             if yielded {
                 core.runnable.push_back(key);
@@ -258,7 +259,8 @@ impl Shard {
     }
 
     fn set_timer(&self, key: ExecutionKey, signal: Signal, after_ms: u64, timer: Timer) {
-        let deadline_ms = self.0.shared.monotonic_ms() + after_ms;
+        // A back-off may have grown beyond all numbers.
+        let deadline_ms = self.0.shared.monotonic_ms().saturating_add(after_ms);
         let core = &mut *self.0.core.borrow_mut();
         let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
             return;
@@ -335,8 +337,12 @@ impl Shard {
                     core.timers.cancel(timer);
                 }
             }
+            if let Input::Continue = input {
+                running.runnable = false;
+            }
             let progress = running.step(input, now_ms, &mut effects);
-            if let Progress::Yielded = progress {
+            // Once only: an execution that gets inputs while it has its turn coming must not get more turns than others.
+            if matches!(progress, Progress::Yielded) && !std::mem::replace(&mut running.runnable, true) {
                 core.runnable.push_back(key);
                 self.wake();
             }
@@ -392,6 +398,7 @@ impl Shard {
             self.fire_timers();
             self.run_inputs();
             self.run_runnable();
+            let stolen = self.steal();
             let (idle, next_ms) = {
                 let core = &mut *self.0.core.borrow_mut();
                 let idle = core.runnable.is_empty() && core.inputs.is_empty() && mailbox.is_empty();
@@ -400,15 +407,11 @@ impl Shard {
                 core.armed_ms = next_ms.unwrap_or(u64::MAX);
                 (idle, next_ms)
             };
-            if idle && self.0.stopping.get() && self.0.core.borrow().executions.is_empty() {
+            if idle && !stolen && self.0.stopping.get() && self.0.core.borrow().executions.is_empty() {
                 return;
             }
-            if !idle {
+            if stolen || !idle {
                 tokio::task::yield_now().await;
-                continue;
-            }
-            if let Some(queued) = shared.post.steal() {
-                self.begin(&queued.program, queued.start, Some(queued.completer), true);
                 continue;
             }
             match next_ms {
@@ -437,6 +440,22 @@ impl Shard {
                 Some(Message::Stop) => self.0.stopping.set(true),
             }
         }
+    }
+
+    /// Begins starts that wait for any shard, once its own are begun: also while executions of its own are running, or a few
+    /// that never end would hold them for good. Whether there were any.
+    fn steal(&self) -> bool {
+        let post = &self.0.shared.post;
+        for count in 0..BATCH {
+            if !post.mailboxes[self.0.index].is_empty() {
+                return count > 0;
+            }
+            match post.steal() {
+                Some(queued) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                None => return count > 0,
+            }
+        }
+        true
     }
 
     fn fire_timers(&self) {

@@ -156,6 +156,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
             }
             Instruction::InputPath(path) | Instruction::OutputPath(path) => self.apply_path(id, path)?,
             Instruction::EmptyInput | Instruction::EmptyOutput => strand.data = Value::empty_object(),
+            Instruction::TimeLimit(task) => self.time_limit(id, task)?,
             Instruction::Parameters(template) | Instruction::ResultSelector(template) => {
                 let made = self.evaluate_template(id, template)?;
                 self.strand(id).data = made;
@@ -245,8 +246,10 @@ impl<'a, R: Recorder> Stepper<'a, R> {
 
     fn invoke(&mut self, id: StrandId, task: TaskId) -> Result<(), Failure> {
         let plan = &self.program.tasks[task.index()];
-        let (timeout_ms, heartbeat) = self.task_timeout_ms(id, plan)?;
-        self.strand(id).heartbeat = heartbeat;
+        if !plan.has_time_limit_path() {
+            self.time_limit(id, task)?;
+        }
+        let timeout_ms = self.strand(id).time_limit_seconds.map(|seconds| u64::from(seconds.get()) * 1000);
         let credentials = match plan.credentials {
             Some(template) => Some(self.evaluate_template(id, template)?),
             None => None,
@@ -355,6 +358,15 @@ impl<'a, R: Recorder> Stepper<'a, R> {
             self.recorder.record(HistoryEvent { id: event_id, previous_event_id, timestamp_ms, kind, details });
             self.strand(id).previous_event_id = event_id;
         }
+        event_id
+    }
+
+    /// Counts an event beside the strand's path: what follows has the event before it as its predecessor, as AWS numbers the
+    /// ends of iterations and of Parallel and Map states.
+    pub(super) fn side_event(&mut self, id: StrandId, kind: &'static str, details: impl FnOnce(&Self) -> Value) -> u64 {
+        let previous_event_id = self.strand(id).previous_event_id;
+        let event_id = self.event(id, kind, details);
+        self.strand(id).previous_event_id = previous_event_id;
         event_id
     }
 

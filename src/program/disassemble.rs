@@ -34,6 +34,11 @@ impl Program {
             }
             Instruction::InputPath(path) => ("InputPath", self.paths[path.index()].text().into()),
             Instruction::EmptyInput => ("EmptyInput", String::new()),
+            Instruction::TimeLimit(task) => {
+                let task = &self.tasks[task.index()];
+                let (timeout, heartbeat) = (self.field(task.timeout.as_ref()), self.field(task.heartbeat.as_ref()));
+                ("TimeLimit", format!("timeout {timeout}, heartbeat {heartbeat}"))
+            }
             Instruction::Parameters(template) => ("Parameters", self.templates[template.index()].to_string()),
             Instruction::Result(value) => ("Result", shorten(&self.values[value.index()].to_json())),
             Instruction::Task(task) => ("Task", self.tasks[task.index()].resource.to_string()),

@@ -62,6 +62,8 @@ pub enum Instruction {
     InputPath(PathId),
     /// `"InputPath": null`: `data` becomes `{}`.
     EmptyInput,
+    /// `TimeoutSecondsPath` and `HeartbeatSecondsPath` of a task: reads its time limit from `data`.
+    TimeLimit(TaskId),
     /// `Parameters` (or `ItemSelector`'s older form): `data` becomes what the template makes.
     Parameters(TemplateId),
     /// `Result` of a Pass state: `data` becomes the literal.

@@ -104,6 +104,14 @@ pub struct TaskPlan {
     pub credentials: Option<TemplateId>,
 }
 
+impl TaskPlan {
+    /// Whether its time limit depends on data: on the state's input as it is before `Parameters`.
+    #[must_use]
+    pub fn has_time_limit_path(&self) -> bool {
+        [&self.timeout, &self.heartbeat].iter().any(|field| matches!(field, Some(FieldPlan::Path(_))))
+    }
+}
+
 /// Which history events a task has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskEvents {
