@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::command::{baseline, compare, ready, run, waiting};
+use crate::command::{baseline, compare, in_process, ready, run, waiting};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -22,6 +22,7 @@ const EXIT_FAILED: u8 = 2;
 Examples:
   loadtest run --endpoint http://127.0.0.1:8083 --workload w1
   loadtest run --endpoint http://127.0.0.1:8083 --workload w2 --action StartSyncExecution --mode open --rate 20000
+  loadtest in-process --workload w2 --threads 1
   loadtest compare --workload w1 --pairs 5
   loadtest waiting --count 1000000
   loadtest ready --definitions 100
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    InProcess(in_process::InProcessArguments),
     Baseline(baseline::BaselineArguments),
     Compare(compare::CompareArguments),
     Waiting(waiting::WaitingArguments),
@@ -55,6 +57,7 @@ pub(crate) enum Finding {
 pub(crate) fn main() -> ExitCode {
     let finding: Result<Finding, Failure> = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::InProcess(arguments) => in_process::run(&arguments),
         Command::Baseline(arguments) => baseline::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),

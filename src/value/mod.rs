@@ -39,9 +39,10 @@ pub use self::{
 };
 pub(crate) use self::{
     document::{Document, Node, NodeKind},
-    parse::{plain_run, unescape_string_token},
-    write::escape_into,
+    parse::unescape_string_token,
 };
+#[cfg(feature = "server")]
+pub(crate) use self::{parse::plain_run, write::escape_into};
 
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.
 #[derive(Clone)]
