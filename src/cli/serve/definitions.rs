@@ -29,8 +29,9 @@ const MAX_CHANGED: usize = 10_000;
 
 /// The machines of a directory.
 pub(super) struct Definitions {
-    runtime: Runtime,
-    directory: PathBuf,
+    machines: Machines,
+    watcher: Option<RecommendedWatcher>,
+    changes: mpsc::Receiver<notify::Result<notify::Event>>,
 }
 
 /// Follows the directory until it is dropped.
@@ -44,13 +45,48 @@ impl Definitions {
     /// # Errors
     /// A directory that cannot be read.
     pub(super) fn load(runtime: Runtime, directory: PathBuf) -> Result<Self, String> {
-        let definitions = Self { runtime, directory };
-        for path in definitions.files()? {
-            definitions.publish(&path);
+        let machines = Machines { runtime, directory };
+        let (sender, changes) = mpsc::channel();
+        // Watched before it is read, so that no change in between is missed.
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+                return;
+            }
+            // Nobody receives any more once the server drains.
+            let _ = sender.send(event);
+        });
+        let watch = |mut watcher: RecommendedWatcher| {
+            watcher.watch(&machines.directory, RecursiveMode::NonRecursive).map(|()| watcher)
+        };
+        let watcher = watcher.and_then(watch).map_err(|error| {
+            report(&format!("--definitions {}: changes are not seen: {error}", machines.directory.display()));
+        });
+        for path in machines.files()? {
+            machines.publish(&path);
         }
-        Ok(definitions)
+        Ok(Self { machines, watcher: watcher.ok(), changes })
     }
 
+    /// Follows the directory in a thread of its own, so that no shard ever reads a file.
+    pub(super) fn watch(self) -> Watching {
+        let Self { machines, watcher, changes } = self;
+        if watcher.is_some() {
+            let follow = move || machines.follow(&changes);
+            if let Err(error) = std::thread::Builder::new().name("definitions".into()).spawn(follow) {
+                report(&format!("changes of definitions are not seen: {error}"));
+            }
+        }
+        Watching { _watcher: watcher }
+    }
+}
+
+/// What publishes the files of a directory.
+struct Machines {
+    runtime: Runtime,
+    directory: PathBuf,
+}
+
+impl Machines {
     /// The definition files, by name.
     fn files(&self) -> Result<BTreeSet<PathBuf>, String> {
         let message = |error| format!("--definitions {}: {error}", self.directory.display());
@@ -103,32 +139,6 @@ impl Definitions {
         }
     }
 
-    /// Follows the directory in a thread of its own, so that no shard ever reads a file.
-    pub(super) fn watch(self) -> Watching {
-        let (sender, changes) = mpsc::channel();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Nobody receives any more once the server drains.
-            let _ = sender.send(event);
-        })
-        .and_then(|mut watcher| watcher.watch(&self.directory, RecursiveMode::NonRecursive).map(|()| watcher));
-        let watcher = match watcher {
-            Ok(watcher) => watcher,
-            Err(error) => {
-                report(&format!("--definitions {}: changes are not seen: {error}", self.directory.display()));
-                return Watching { _watcher: None };
-            }
-        };
-        // What changed between loading and watching.
-        for path in self.files().unwrap_or_default() {
-            self.publish(&path);
-        }
-        let follow = move || self.follow(&changes);
-        if let Err(error) = std::thread::Builder::new().name("definitions".into()).spawn(follow) {
-            report(&format!("changes of definitions are not seen: {error}"));
-        }
-        Watching { _watcher: Some(watcher) }
-    }
-
     /// Publishes files that changed, once the directory is quiet. Ends when the watcher is gone.
     fn follow(&self, changes: &mpsc::Receiver<notify::Result<notify::Event>>) {
         let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
@@ -139,7 +149,6 @@ impl Definitions {
                 changes.recv_timeout(QUIET)
             };
             match event {
-                Ok(Ok(event)) if event.kind.is_access() => {}
                 Ok(Ok(event)) if event.need_rescan() || changed.len() > MAX_CHANGED => {
                     changed = self.files().unwrap_or_default();
                 }
