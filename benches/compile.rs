@@ -1,5 +1,7 @@
 //! Definitions to programs: checking the text, and lowering the syntax tree.
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/workloads.rs"]
 mod workloads;
 

@@ -2,6 +2,8 @@
 //!
 //! Each way copies the text first: `Value::parse` does so by itself, and simd-json writes into the text that it is given.
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/documents.rs"]
 mod documents;
 

@@ -1,5 +1,7 @@
 //! Compiled paths, evaluated on one order (definite ones) and on an array of orders (those that visit many nodes).
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/documents.rs"]
 mod documents;
 #[path = "support/view.rs"]
@@ -36,9 +38,10 @@ fn compile(criterion: &mut Criterion) {
 }
 
 fn evaluate(criterion: &mut Criterion) {
-    for (name, document, paths) in
-        [("293 B", documents::orders(300), &ON_ONE_ORDER[..]), ("64 KB", documents::orders(64 << 10), &ON_MANY_ORDERS[..])]
-    {
+    for (name, document, paths) in [
+        ("293 B", documents::orders(300), &ON_ONE_ORDER[..]),
+        ("64 KB", documents::orders(64 << 10), &ON_MANY_ORDERS[..]),
+    ] {
         let view = View::of(&document);
         let mut group = criterion.benchmark_group(format!("path/evaluate {name}"));
         group.throughput(Throughput::Elements(1));

@@ -1,5 +1,7 @@
 //! Whole executions through the library on the calling thread: JSON text in, JSON text out.
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/workloads.rs"]
 mod workloads;
 

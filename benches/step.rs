@@ -1,5 +1,7 @@
 //! The step function alone: an execution from its parsed input to its outcome, without shards, clocks and JSON text.
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/workloads.rs"]
 mod workloads;
 
@@ -25,7 +27,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Some moment in 2026.
 const NOW_MS: u64 = 1_795_000_000_000;
 
-fn run<R: Recorder>(program: &Program, start: &ExecutionStart, effects: &mut Vec<Effect>, recorder: &mut R) -> Progress {
+fn run<R: Recorder>(
+    program: &Program,
+    start: &ExecutionStart,
+    effects: &mut Vec<Effect>,
+    recorder: &mut R,
+) -> Progress {
     let mut execution = Execution::new(program, start.clone(), 7, NOW_MS);
     step(program, &mut execution, Input::Continue, NOW_MS, effects, STEP_BUDGET, recorder)
 }
@@ -45,7 +52,11 @@ fn execution(criterion: &mut Criterion) {
         let name = ExecutionName { name: None, id: 7 };
         let start = ExecutionStart { machine: Arc::clone(&machine), name, input, synchronous: true };
         let mut effects = Vec::new();
-        assert!(matches!(run(&program, &start, &mut effects, &mut NoRecorder), Progress::Ended(_)), "{}", workload.name);
+        assert!(
+            matches!(run(&program, &start, &mut effects, &mut NoRecorder), Progress::Ended(_)),
+            "{}",
+            workload.name
+        );
 
         let mut group = criterion.benchmark_group(format!("step/{}", workload.name));
         group.throughput(Throughput::Elements(1));

@@ -1,5 +1,7 @@
 //! Payload templates, compiled and filled in, and the same with the result written out as JSON.
 
+#![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+
 #[path = "support/view.rs"]
 mod view;
 
@@ -17,10 +19,19 @@ const INPUT: &str = include_str!("definitions/w2.input.json");
 /// Name and text.
 const TEMPLATES: [(&str, &str); 4] = [
     ("constant", r#"{"warehouse": "BER-2", "priority": "standard", "reviewed": false}"#),
-    ("six paths", r#"{"a.$": "$.orderId", "b.$": "$.customerId", "c.$": "$.items", "d.$": "$.total",
-        "e.$": "$.shipping.country", "f": {"g.$": "$.items[0].sku"}}"#),
-    ("format", r#"{"summary.$": "States.Format('Order {} of {}: {} {}', $.orderId, $.customerId, $.total, $.currency)"}"#),
-    ("nested intrinsics", r#"{"hash.$": "States.Hash(States.JsonToString(States.ArrayUnique($.items[*].sku)), 'SHA-256')"}"#),
+    (
+        "six paths",
+        r#"{"a.$": "$.orderId", "b.$": "$.customerId", "c.$": "$.items", "d.$": "$.total",
+        "e.$": "$.shipping.country", "f": {"g.$": "$.items[0].sku"}}"#,
+    ),
+    (
+        "format",
+        r#"{"summary.$": "States.Format('Order {} of {}: {} {}', $.orderId, $.customerId, $.total, $.currency)"}"#,
+    ),
+    (
+        "nested intrinsics",
+        r#"{"hash.$": "States.Hash(States.JsonToString(States.ArrayUnique($.items[*].sku)), 'SHA-256')"}"#,
+    ),
 ];
 
 fn template(criterion: &mut Criterion) {
