@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes events.ndjson: the same orders every time, about one in eight of them with something wrong.
+"""Writes events.ndjson: the same orders every time, about one in six of them with something unusual.
 
 Usage: python3 examples/orders/generate_events.py > examples/orders/events.ndjson
 """
@@ -47,8 +47,8 @@ def order(draw, number, placed):
                      "postcode": draw.choice(CITIES[country])},
         "total": total,
     }
-    if draw.random() < 1 / 8:
-        draw.choice(WRONGS)(made)
+    if draw.random() < 1 / 6:
+        draw.choice(TWISTS)(made)
     return made
 
 
@@ -72,7 +72,7 @@ def payment(draw, total):
     return {"method": method}
 
 
-# ------------------------------------------------------------------ what can be wrong with an order
+# ------------------------------------------------------------------ what can be unusual about an order
 def no_address(made):
     del made["customer"]["email"]
 
@@ -106,7 +106,16 @@ def backordered(made):
     made["items"][-1]["backorder"] = True
 
 
-WRONGS = [no_address, misspelt_address, blocked, far_away, expired_card, small_voucher, out_of_stock, backordered]
+def large_first_order(made):
+    made["customer"]["tier"] = "new"
+    made["items"] = [{"sku": "DSK-330", "name": "Standing desk", "quantity": 4, "unitPrice": 489.0,
+                      "stock": {"warehouse": "BER-2", "available": 9}}]
+    made["total"] = 1956.0
+    made["payment"] = {"method": "invoice"}
+
+
+TWISTS = [no_address, misspelt_address, blocked, far_away, expired_card, small_voucher, out_of_stock, backordered,
+          large_first_order]
 
 if __name__ == "__main__":
     main()
