@@ -3,6 +3,7 @@
 
 Run by ./test. Alone: cargo build && .venv/bin/python tests/boto3/test_boto3.py
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -30,7 +31,9 @@ PATIENCE = {"StartAt": "Sleep", "TimeoutSeconds": 1, "States": {"Sleep": {"Type"
 class StepFunctions(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.url = cls.enterClassContext(served("--account", ACCOUNT, "--region", REGION))
+        running = contextlib.ExitStack()
+        cls.addClassCleanup(running.close)
+        cls.url = running.enter_context(served("--account", ACCOUNT, "--region", REGION))
         cls.client = boto3.client("stepfunctions", endpoint_url=cls.url, region_name=REGION, **CREDENTIALS,
                                   config=Config(inject_host_prefix=False, retries={"max_attempts": 1}))
         cls.addClassCleanup(cls.client.close)
