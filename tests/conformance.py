@@ -39,7 +39,7 @@ def main():
         with tempfile.TemporaryDirectory() as scratch:
             result = run(directory, suite, floor["arguments"], pathlib.Path(scratch) / "report.json")
         passed, ran, least = result["passed"], result["ran"], floor["matching"]
-        print(f"conformance {suite}: {passed} of {ran} match, at least {least} must")
+        print(f"conformance {suite}: {passed} of {ran} match, at least {least} must", flush=True)
         if passed < least:
             below = True
             print(f"conformance {suite}: BELOW THE FLOOR by {least - passed}")
