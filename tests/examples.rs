@@ -1,10 +1,13 @@
 //! What examples/ shows is true: every order of its events comes to the end that it was made for.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 
 use expressway::{
     Runtime, Value,
     model::execution::{ExecutionStatus, Outcome},
+    value::ValueRef,
 };
 
 const ORDER: &str = include_str!("../examples/orders/order.asl.json");
@@ -25,7 +28,7 @@ fn outcomes(definition: &str, lines: &str) -> Vec<Outcome> {
 }
 
 fn output_text<'a>(outcome: &'a Outcome, field: &str) -> &'a str {
-    outcome.output.as_ref().and_then(|output| output.get(field)).and_then(|text| text.as_str()).unwrap_or_default()
+    outcome.output.as_ref().and_then(|output| output.get(field)).and_then(ValueRef::as_str).unwrap_or_default()
 }
 
 #[test]
