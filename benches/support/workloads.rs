@@ -1,0 +1,26 @@
+//! The workloads W1 to W4, the same files that the load generator uses.
+
+/// A definition and an input of its executions.
+#[allow(dead_code, reason = "some benches take only the definition")]
+pub(crate) struct Workload {
+    /// `W1` to `W4`.
+    pub(crate) name: &'static str,
+    /// The definition's text.
+    pub(crate) definition: &'static str,
+    /// The input's text.
+    pub(crate) input: &'static str,
+}
+
+macro_rules! workload {
+    ($name:literal, $file:literal) => {
+        Workload {
+            name: $name,
+            definition: include_str!(concat!("../definitions/", $file, ".asl.json")),
+            input: include_str!(concat!("../definitions/", $file, ".input.json")).trim_ascii_end(),
+        }
+    };
+}
+
+/// One Pass; Pass, Choice, Pass, Pass and Succeed; a Map over ten items; one Task.
+pub(crate) const WORKLOADS: [Workload; 4] =
+    [workload!("W1", "w1"), workload!("W2", "w2"), workload!("W3", "w3"), workload!("W4", "w4")];
