@@ -175,7 +175,9 @@ impl Token<'_> {
         if !self.escaped {
             return Some(self.inner.to_vec());
         }
-        let mut plain = Vec::with_capacity(self.inner.len());
+        // Nearly all escapes are two bytes for one: an input is kept for as long as its execution, with no room to spare.
+        let escapes = self.inner.iter().filter(|byte| **byte == b'\\').count();
+        let mut plain = Vec::with_capacity(self.inner.len() - escapes);
         let mut at = 0;
         loop {
             let run = plain_run(self.inner, at);

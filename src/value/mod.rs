@@ -21,6 +21,7 @@ mod object;
 mod parse;
 mod short;
 mod syntax_error;
+mod tape;
 mod text;
 mod view;
 mod write;
@@ -38,7 +39,7 @@ pub use self::{
     view::{ArrayView, ObjectView, ValueRef, View},
 };
 pub(crate) use self::{
-    document::{Document, Node, NodeKind},
+    document::{Document, NodeKind},
     parse::unescape_string_token,
 };
 #[cfg(feature = "server")]
@@ -167,7 +168,7 @@ impl Value {
             Repr::Short(_) | Repr::String(_) => write::escaped_size(self.as_str().unwrap_or_default()),
             Repr::Array(array) => array.size(),
             Repr::Object(object) => object.size(),
-            Repr::Node(document, node) => document.node(*node).raw_size(),
+            Repr::Node(document, node) => document.raw_size(*node),
         }
     }
 
@@ -177,7 +178,9 @@ impl Value {
         match &self.0 {
             Repr::Array(array) => array.depth(),
             Repr::Object(object) => object.depth(),
-            Repr::Node(document, node) if document.node(*node).is_container() => document.depth(),
+            Repr::Node(document, node) if matches!(document.kind(*node), NodeKind::Array | NodeKind::Object) => {
+                document.depth()
+            }
             _ => 0,
         }
     }

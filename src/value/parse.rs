@@ -7,8 +7,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Document, Node, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder,
-    syntax_error::diagnose, write::escape_into,
+    Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder, document::Escaped,
+    syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
 };
 
 /// The longest text that is parsed, in bytes: well above every quota, well below where offsets end.
@@ -21,19 +21,20 @@ pub const MAX_NESTING_DEPTH: usize = 1000;
 pub(super) fn parse(source: Vec<u8>) -> Result<Value, ParseError> {
     let mut scanner = Scanner::new(&source);
     let Some(()) = scanner.scan() else { return Err(diagnose(&source)) };
-    let Scanner { mut out, copied, nodes, unescaped, escapes, suspects, end, max_depth, .. } = scanner;
+    let Scanner { mut out, copied, tape, escaped, suspects, end, max_depth, .. } = scanner;
     let text = if copied == 0 && end == source.len() {
         String::from_utf8(source).map_err(|error| diagnose(error.as_bytes()))?
     } else {
         out.extend_from_slice(&source[copied..end]);
         String::from_utf8(out).map_err(|_| diagnose(&source))?
     };
-    let document = Arc::new(Document::new(text, nodes, unescaped, escapes, max_depth));
+    let tape = tape.finish(text.len());
+    let document = Arc::new(Document::new(text.into_boxed_str(), tape, escaped, max_depth));
     let root = ValueRef::node(&document, 0);
     if suspects.iter().any(|suspect| has_duplicate_keys(&document, *suspect)) {
         return parse(last_of_equal_keys(root).to_json().into_bytes());
     }
-    Ok(match document.node(0).kind {
+    Ok(match document.kind(0) {
         NodeKind::Null | NodeKind::False | NodeKind::True => root.to_value(),
         _ => Value(Repr::Node(document, 0)),
     })
@@ -72,7 +73,7 @@ fn last_of_equal_keys(value: ValueRef<'_>) -> Value {
 
 /// An array or object that is still open.
 struct Open {
-    node: u32,
+    place: u32,
     is_object: bool,
     /// One bit for each kind of key seen, by a cheap hash: two keys on one bit make the object a suspect.
     keys_seen: u64,
@@ -86,9 +87,8 @@ struct Scanner<'a> {
     /// Canonical text so far, without what stands at `copied..at`, which is canonical as it is.
     out: Vec<u8>,
     copied: usize,
-    nodes: Vec<Node>,
-    unescaped: String,
-    escapes: Vec<(u32, u32)>,
+    tape: TapeBuilder,
+    escaped: Escaped,
     /// Objects in which two keys may be equal.
     suspects: Vec<u32>,
     /// Where the document's last byte is passed.
@@ -112,9 +112,8 @@ impl<'a> Scanner<'a> {
             at: 0,
             out: Vec::new(),
             copied: 0,
-            nodes: Vec::with_capacity(source.len() / 9 + 4),
-            unescaped: String::new(),
-            escapes: Vec::new(),
+            tape: TapeBuilder::new(),
+            escaped: Escaped::default(),
             suspects: Vec::new(),
             end: 0,
             max_depth: 0,
@@ -163,15 +162,13 @@ impl<'a> Scanner<'a> {
                 Expect::Value | Expect::ValueOrClose => match byte {
                     b'{' | b'[' => {
                         let is_object = byte == b'{';
-                        let node = u32::try_from(self.nodes.len()).ok()?;
                         if open.len() >= MAX_NESTING_DEPTH {
                             return None;
                         }
-                        open.push(Open { node, is_object, keys_seen: 0, suspect: false });
-                        self.max_depth = self.max_depth.max(open.len() as u32);
                         let kind = if is_object { NodeKind::Object } else { NodeKind::Array };
-                        let start = self.position(self.at);
-                        self.nodes.push(Node { start, end: 0, link: 0, kind });
+                        let place = self.tape.open(kind, self.position(self.at));
+                        open.push(Open { place, is_object, keys_seen: 0, suspect: false });
+                        self.max_depth = self.max_depth.max(open.len() as u32);
                         self.at += 1;
                         expect = if is_object { Expect::KeyOrClose } else { Expect::ValueOrClose };
                         continue;
@@ -228,16 +225,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn close(&mut self, open: &mut Vec<Open>, byte: u8) -> Option<Expect> {
-        let Open { node, is_object, suspect, .. } = open.pop()?;
+        let Open { place, is_object, suspect, .. } = open.pop()?;
         if byte != if is_object { b'}' } else { b']' } {
             return None;
         }
         self.at += 1;
-        let (end, link) = (self.position(self.at), self.nodes.len() as u32);
-        let closed = &mut self.nodes[node as usize];
-        (closed.end, closed.link) = (end, link);
+        self.tape.close(place, self.position(self.at));
         if suspect {
-            self.suspects.push(node);
+            self.suspects.push(place);
         }
         Some(Expect::CommaOrClose)
     }
@@ -248,7 +243,7 @@ impl<'a> Scanner<'a> {
         }
         let start = self.position(self.at);
         self.at += word.len();
-        self.nodes.push(Node { start, end: self.position(self.at), link: 0, kind });
+        self.tape.push(kind, start, self.position(self.at));
         Some(Expect::CommaOrClose)
     }
 
@@ -291,7 +286,7 @@ impl<'a> Scanner<'a> {
         }
         self.at = at;
         let (start, end) = (self.position(start), self.position(at));
-        self.nodes.push(Node { start, end, link: 0, kind });
+        self.tape.push(kind, start, end);
         Some(())
     }
 
@@ -304,7 +299,7 @@ impl<'a> Scanner<'a> {
             b'"' => {
                 self.at = at + 1;
                 let (start, end) = (self.position(start), self.position(self.at));
-                self.nodes.push(Node { start, end, link: 0, kind: NodeKind::String });
+                self.tape.push(NodeKind::String, start, end);
                 Some(())
             }
             b'\\' => self.escaped_string(start),
@@ -324,22 +319,22 @@ impl<'a> Scanner<'a> {
         }
         self.out.extend_from_slice(&self.source[self.copied..start]);
         let canonical_start = self.out.len() as u32;
-        let unescaped_start = self.unescaped.len();
+        let unescaped_start = self.escaped.text.len();
         self.out.push(b'"');
-        unescape(&self.source[start + 1..at], &mut self.unescaped, &mut self.out)?;
+        unescape(&self.source[start + 1..at], &mut self.escaped.text, &mut self.out)?;
         self.out.push(b'"');
         self.at = at + 1;
         self.copied = self.at;
-        let kind = if self.out.len() - canonical_start as usize - 2 == self.unescaped.len() - unescaped_start {
+        let canonical_end = self.out.len() as u32;
+        let unescaped_end = self.escaped.text.len();
+        if (canonical_end - canonical_start) as usize - 2 == unescaped_end - unescaped_start {
             // Escapes that nothing needed: the canonical text has none left.
-            self.unescaped.truncate(unescaped_start);
-            NodeKind::String
+            self.escaped.text.truncate(unescaped_start);
+            self.tape.push(NodeKind::String, canonical_start, canonical_end);
         } else {
-            self.escapes.push((unescaped_start as u32, self.unescaped.len() as u32));
-            NodeKind::EscapedString
-        };
-        let link = self.escapes.len().saturating_sub(1) as u32;
-        self.nodes.push(Node { start: canonical_start, end: self.out.len() as u32, link, kind });
+            self.tape.push_escaped(canonical_start, canonical_end, self.escaped.spans.len() as u32);
+            self.escaped.spans.push((unescaped_start as u32, unescaped_end as u32));
+        }
         Some(())
     }
 }

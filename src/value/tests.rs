@@ -106,5 +106,4 @@ fn built_objects_keep_order_and_find_many_keys() {
 #[test]
 fn values_are_small() {
     assert_eq!(size_of::<Value>(), 16);
-    assert_eq!(size_of::<Node>(), 16);
 }

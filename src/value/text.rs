@@ -28,7 +28,7 @@ impl Text {
     /// Bytes of the string written as JSON.
     pub(super) fn json_size(&self) -> usize {
         match &self.0 {
-            Repr::Node(document, node) => document.node(*node).raw_size(),
+            Repr::Node(document, node) => document.raw_size(*node),
             Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
             _ => super::write::escaped_size(self.as_str()),
         }
@@ -38,7 +38,7 @@ impl Text {
     #[inline]
     pub(super) fn write_json(&self, out: &mut Vec<u8>) {
         match &self.0 {
-            Repr::Node(document, node) => out.extend_from_slice(document.raw(document.node(*node)).as_bytes()),
+            Repr::Node(document, node) => out.extend_from_slice(document.raw(*node).as_bytes()),
             Repr::Short(short) if short.is_plain() => {
                 out.push(b'"');
                 out.extend_from_slice(short.as_str().as_bytes());
@@ -60,8 +60,7 @@ pub(super) fn repr_as_str(repr: &Repr) -> Option<&str> {
         Repr::Short(short) => Some(short.as_str()),
         Repr::String(text) => Some(text.as_ref()),
         Repr::Node(document, node) => {
-            let node = document.node(*node);
-            matches!(node.kind, NodeKind::String | NodeKind::EscapedString).then(|| document.string(node))
+            matches!(document.kind(*node), NodeKind::String | NodeKind::EscapedString).then(|| document.string(*node))
         }
         _ => None,
     }

@@ -66,19 +66,16 @@ impl<'a> ValueRef<'a> {
                 Repr::Object(_) => View::Object(ObjectView(self.0)),
                 Repr::Node(document, node) => ValueRef::node(document, *node).view(),
             },
-            Borrowed::Node(document, place) => {
-                let node = document.node(place);
-                match node.kind {
-                    NodeKind::Null => View::Null,
-                    NodeKind::False => View::Bool(false),
-                    NodeKind::True => View::Bool(true),
-                    NodeKind::Integer => View::Number(Number::from_integer_text(document.raw(node))),
-                    NodeKind::Decimal => View::Number(Number::from_decimal_text(document.raw(node))),
-                    NodeKind::String | NodeKind::EscapedString => View::String(document.string(node)),
-                    NodeKind::Array => View::Array(ArrayView(self.0)),
-                    NodeKind::Object => View::Object(ObjectView(self.0)),
-                }
-            }
+            Borrowed::Node(document, place) => match document.kind(place) {
+                NodeKind::Null => View::Null,
+                NodeKind::False => View::Bool(false),
+                NodeKind::True => View::Bool(true),
+                NodeKind::Integer => View::Number(Number::from_integer_text(document.raw(place))),
+                NodeKind::Decimal => View::Number(Number::from_decimal_text(document.raw(place))),
+                NodeKind::String | NodeKind::EscapedString => View::String(document.string(place)),
+                NodeKind::Array => View::Array(ArrayView(self.0)),
+                NodeKind::Object => View::Object(ObjectView(self.0)),
+            },
         }
     }
 
@@ -88,7 +85,7 @@ impl<'a> ValueRef<'a> {
     pub fn to_value(self) -> Value {
         match self.0 {
             Borrowed::Built(value) => value.clone(),
-            Borrowed::Node(document, place) => match document.node(place).kind {
+            Borrowed::Node(document, place) => match document.kind(place) {
                 NodeKind::Null => Value::NULL,
                 NodeKind::False => Value::from(false),
                 NodeKind::True => Value::from(true),
@@ -156,10 +153,10 @@ impl<'a> ValueRef<'a> {
     pub(super) fn raw(self) -> Option<&'a str> {
         match self.0 {
             Borrowed::Built(value) => match &value.0 {
-                Repr::Node(document, node) => Some(document.raw(document.node(*node))),
+                Repr::Node(document, node) => Some(document.raw(*node)),
                 _ => None,
             },
-            Borrowed::Node(document, node) => Some(document.raw(document.node(node))),
+            Borrowed::Node(document, node) => Some(document.raw(node)),
         }
     }
 
@@ -210,7 +207,8 @@ impl<'a> ArrayView<'a> {
                 _ => Items::Built([].iter()),
             },
             Borrowed::Node(document, place) => {
-                Items::Node { document, place: place + 1, end: document.node(place).link }
+                let (place, end) = document.inside(place);
+                Items::Node { document, place, end }
             }
         }
     }
@@ -233,7 +231,7 @@ impl<'a> Iterator for Items<'a> {
                     return None;
                 }
                 let item = ValueRef::node(document, *place);
-                *place = document.node(*place).next(*place);
+                *place = document.next(*place);
                 Some(item)
             }
         }
@@ -266,15 +264,15 @@ impl<'a> ObjectView<'a> {
                 _ => None,
             },
             Borrowed::Node(document, place) => {
-                let end = document.node(place).link;
-                let mut place = place + 1;
+                let (mut place, end) = document.inside(place);
                 while place < end {
-                    let name = document.node(place);
-                    let may_be = name.raw_size() == key.len() + 2 || name.kind == NodeKind::EscapedString;
-                    if may_be && document.string(name) == key {
-                        return Some(ValueRef::node(document, place + 1));
+                    let value = document.next(place);
+                    let may_be =
+                        document.raw_size(place) == key.len() + 2 || document.kind(place) == NodeKind::EscapedString;
+                    if may_be && document.string(place) == key {
+                        return Some(ValueRef::node(document, value));
                     }
-                    place = document.node(place + 1).next(place + 1);
+                    place = document.next(value);
                 }
                 None
             }
@@ -285,9 +283,7 @@ impl<'a> ObjectView<'a> {
     pub fn iter(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> {
         self.walk().map(|entry| match entry {
             Entry::Built((key, value)) => (key.as_str(), value.as_ref()),
-            Entry::Node(document, place) => {
-                (document.string(document.node(place)), ValueRef::node(document, place + 1))
-            }
+            Entry::Node(document, place) => (document.string(place), ValueRef::node(document, document.next(place))),
         })
     }
 
@@ -303,7 +299,9 @@ impl<'a> ObjectView<'a> {
     pub(super) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
         self.walk().map(|entry| match entry {
             Entry::Built((key, value)) => (key.clone(), value.as_ref()),
-            Entry::Node(document, place) => (Text::node(document, place), ValueRef::node(document, place + 1)),
+            Entry::Node(document, place) => {
+                (Text::node(document, place), ValueRef::node(document, document.next(place)))
+            }
         })
     }
 
@@ -314,7 +312,8 @@ impl<'a> ObjectView<'a> {
                 _ => Walk::Built([].iter()),
             },
             Borrowed::Node(document, place) => {
-                Walk::Node { document, place: place + 1, end: document.node(place).link }
+                let (place, end) = document.inside(place);
+                Walk::Node { document, place, end }
             }
         }
     }
@@ -342,7 +341,7 @@ impl<'a> Iterator for Walk<'a> {
                     return None;
                 }
                 let key = *place;
-                *place = document.node(key + 1).next(key + 1);
+                *place = document.next(document.next(key));
                 Some(Entry::Node(document, key))
             }
         }

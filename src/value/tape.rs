@@ -1,0 +1,202 @@
+//! The index of a parsed text: four bytes for each key, string, number and literal of a text below four KiB, eight in a
+//! longer one, and twice that for each array and object.
+//!
+//! A slot holds where the text of a value starts and, beside its kind, how long that text is. Arrays, objects and strings
+//! with escapes have a second slot.
+
+use std::cell::Cell;
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    Null,
+    False,
+    True,
+    /// A number without fraction and exponent.
+    Integer,
+    /// A number with a fraction or an exponent.
+    Decimal,
+    /// A string whose text has no escapes.
+    String,
+    /// A string whose text has escapes. Its second slot: which of the document's escaped strings it is.
+    EscapedString,
+    /// In place of its length: the slot behind the last one inside. Its second slot: where its text ends.
+    Array,
+    /// As an array; inside stand key, value, key, value, …
+    Object,
+}
+
+const KINDS: [NodeKind; 9] = [
+    NodeKind::Null,
+    NodeKind::False,
+    NodeKind::True,
+    NodeKind::Integer,
+    NodeKind::Decimal,
+    NodeKind::String,
+    NodeKind::EscapedString,
+    NodeKind::Array,
+    NodeKind::Object,
+];
+
+/// Bytes of text up to which a tape is small: starts, lengths and links fit twelve bits.
+const SMALL_TEXT_BYTES: usize = 1 << SMALL_BITS;
+const SMALL_BITS: u32 = 12;
+const SMALL_MASK: u32 = (1 << SMALL_BITS) - 1;
+const SMALL_KIND_SHIFT: u32 = 2 * SMALL_BITS;
+const START_BITS: u32 = 32;
+const KIND_SHIFT: u32 = 60;
+/// Lengths and links have 28 bits, more than [`MAX_DOCUMENT_BYTES`](super::MAX_DOCUMENT_BYTES) needs.
+const MEASURE_MASK: u64 = (1 << (KIND_SHIFT - START_BITS)) - 1;
+
+/// The slots of one document, in its order.
+pub(super) enum Tape {
+    /// Of a text below [`SMALL_TEXT_BYTES`]: most executions have such an input, and many of them wait at once.
+    Small(Box<[u32]>),
+    Large(Box<[u64]>),
+}
+
+/// A tape in the making. It is made in a buffer that every parser of a thread uses, so that what is kept has its own size.
+pub(super) struct TapeBuilder(Vec<u64>);
+
+/// The buffer that a thread keeps has this many slots at most.
+const MAX_KEPT_SLOTS: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+}
+
+impl TapeBuilder {
+    pub(super) fn new() -> Self {
+        Self(BUFFER.take())
+    }
+
+    /// Where the next value goes.
+    #[inline]
+    fn here(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    #[inline]
+    fn slot(kind: NodeKind, start: u32, measure: u32) -> u64 {
+        u64::from(start) | u64::from(measure) << START_BITS | (kind as u64) << KIND_SHIFT
+    }
+
+    /// A string without escapes, a number or a literal.
+    #[inline]
+    pub(super) fn push(&mut self, kind: NodeKind, start: u32, end: u32) {
+        self.0.push(Self::slot(kind, start, end - start));
+    }
+
+    /// A string with escapes, the `escape`-th of its document.
+    pub(super) fn push_escaped(&mut self, start: u32, end: u32, escape: u32) {
+        self.push(NodeKind::EscapedString, start, end);
+        self.0.push(u64::from(escape));
+    }
+
+    /// An array or object that begins.
+    #[inline]
+    pub(super) fn open(&mut self, kind: NodeKind, start: u32) -> u32 {
+        let place = self.here();
+        self.0.extend_from_slice(&[Self::slot(kind, start, 0), 0]);
+        place
+    }
+
+    /// The array or object at `place` ends.
+    #[inline]
+    pub(super) fn close(&mut self, place: u32, end: u32) {
+        let link = u64::from(self.here());
+        self.0[place as usize] |= link << START_BITS;
+        self.0[place as usize + 1] = u64::from(end);
+    }
+
+    /// The tape of a text of this many bytes.
+    pub(super) fn finish(&self, text_bytes: usize) -> Tape {
+        // A text has more bytes than its tape has slots, so links are as small as starts; only a text that is a lone `[]`
+        // or the like has as many.
+        if text_bytes < SMALL_TEXT_BYTES && self.0.len() < SMALL_TEXT_BYTES {
+            Tape::Small(self.0.iter().map(|slot| narrow(*slot)).collect())
+        } else {
+            Tape::Large(self.0.as_slice().into())
+        }
+    }
+}
+
+impl Drop for TapeBuilder {
+    fn drop(&mut self) {
+        if self.0.capacity() <= MAX_KEPT_SLOTS {
+            self.0.clear();
+            BUFFER.set(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+/// A slot of a small tape; a second slot has neither measure nor kind.
+#[inline]
+fn narrow(slot: u64) -> u32 {
+    let measure = (slot >> START_BITS & MEASURE_MASK) as u32;
+    slot as u32 | measure << SMALL_BITS | ((slot >> KIND_SHIFT) as u32) << SMALL_KIND_SHIFT
+}
+
+impl Tape {
+    #[inline]
+    pub(super) fn kind(&self, place: u32) -> NodeKind {
+        KINDS[match self {
+            Tape::Small(slots) => slots[place as usize] >> SMALL_KIND_SHIFT,
+            Tape::Large(slots) => (slots[place as usize] >> KIND_SHIFT) as u32,
+        } as usize]
+    }
+
+    #[inline]
+    fn start(&self, place: u32) -> u32 {
+        match self {
+            Tape::Small(slots) => slots[place as usize] & SMALL_MASK,
+            Tape::Large(slots) => slots[place as usize] as u32,
+        }
+    }
+
+    #[inline]
+    fn measure(&self, place: u32) -> u32 {
+        match self {
+            Tape::Small(slots) => slots[place as usize] >> SMALL_BITS & SMALL_MASK,
+            Tape::Large(slots) => (slots[place as usize] >> START_BITS & MEASURE_MASK) as u32,
+        }
+    }
+
+    #[inline]
+    fn second(&self, place: u32) -> u32 {
+        self.start(place + 1)
+    }
+
+    /// Where the text of a value starts and ends, quotes and brackets included.
+    #[inline]
+    pub(super) fn span(&self, place: u32) -> (usize, usize) {
+        let start = self.start(place);
+        let end = match self.kind(place) {
+            NodeKind::Array | NodeKind::Object => self.second(place),
+            _ => start + self.measure(place),
+        };
+        (start as usize, end as usize)
+    }
+
+    /// The place behind a value and all that it holds.
+    #[inline]
+    pub(super) fn next(&self, place: u32) -> u32 {
+        match self.kind(place) {
+            NodeKind::Array | NodeKind::Object => self.measure(place),
+            NodeKind::EscapedString => place + 2,
+            _ => place + 1,
+        }
+    }
+
+    /// The first place inside an array or object, and the one behind the last.
+    #[inline]
+    pub(super) fn inside(&self, place: u32) -> (u32, u32) {
+        (place + 2, self.measure(place))
+    }
+
+    /// Which of its document's escaped strings a string with escapes is.
+    #[inline]
+    pub(super) fn escape(&self, place: u32) -> usize {
+        self.second(place) as usize
+    }
+}
