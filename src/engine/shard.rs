@@ -516,8 +516,10 @@ impl Shard {
         }
     }
 
+    /// Gives each execution that wants to go on one turn: a few endless loops must not take the turns of what comes in.
     fn run_runnable(&self) {
-        for _ in 0..BATCH {
+        let turns = self.0.core.borrow().runnable.len().min(BATCH);
+        for _ in 0..turns {
             let next = self.0.core.borrow_mut().runnable.pop_front();
             match next {
                 Some(key) => self.drive(key, Input::Continue),

@@ -142,7 +142,9 @@ impl<'a> Scanner<'a> {
                     let key = &self.source[start + 1..self.at - 1];
                     let object = open.last_mut()?;
                     let bit = 1_u64 << (key_hash(key) & 63);
-                    object.suspect |= object.keys_seen & bit != 0;
+                    // The hash is of the key as it was written: one with an escape may equal any other.
+                    let had_escapes = self.copied == self.at;
+                    object.suspect |= object.keys_seen & bit != 0 || had_escapes;
                     object.keys_seen |= bit;
                     if self.next_token()? != b':' {
                         return None;

@@ -52,6 +52,7 @@ fn numbers_keep_what_came_in() {
 #[test]
 fn of_equal_keys_the_last_wins() {
     assert_eq!(parse(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#).to_json(), r#"{"a":3,"b":{"c":2}}"#);
+    assert_eq!(parse(r#"{"ab":1,"\u0061b":2}"#).to_json(), r#"{"ab":2}"#, "however they are written");
     let many: String = (0..100).map(|key| format!("\"k{key}\":{key},")).collect();
     let value = parse(&format!("{{{many}\"k5\":0}}"));
     assert_eq!(value.get("k5"), Some(Value::from(0).as_ref()));
