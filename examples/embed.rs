@@ -10,6 +10,7 @@ use expressway::{
     Runtime, Value,
     model::execution::ExecutionStatus,
     task::{TaskError, TaskResult},
+    value::{Number, ValueRef},
 };
 
 const CHECKOUT: &str = r#"{
@@ -50,7 +51,7 @@ const CHARGE_ONLY: &str = r#"{
 async fn charge(order: Value) -> TaskResult {
     // Tasks may wait: the shard that polls this goes on with other executions.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let total = order.get("total").and_then(|total| total.as_number()).map_or(0.0, |total| total.as_f64());
+    let total = order.get("total").and_then(ValueRef::as_number).map_or(0.0, Number::as_f64);
     if total > 1000.0 {
         return Err(TaskError::new("Card.Declined", "The card takes 1000 at most."));
     }
@@ -90,5 +91,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn text<'a>(message: &'a Value, field: &str) -> &'a str {
-    message.get(field).and_then(|text| text.as_str()).unwrap_or_default()
+    message.get(field).and_then(ValueRef::as_str).unwrap_or_default()
 }

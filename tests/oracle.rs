@@ -3,6 +3,8 @@
 //! `EXPRESSWAY_SEED` is the first seed, `EXPRESSWAY_CASES` how many follow; a failure names the seed of its case.
 //! However the engine's work is cut into steps, and whatever signals come that nobody waits for, the outcome is the same.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 mod generate;
 mod reference;
 mod support;

@@ -3,6 +3,8 @@
 //! The recordings are no part of this project: where they do not lie beside it there is nothing to compare, and the test
 //! says so. `EXPRESSWAY_RECORDING=text` runs only the cases whose id contains it; what differs is printed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 mod support;
 
 use std::{

@@ -5,6 +5,8 @@
 //! none), and where they matter `milliseconds` (virtual time), `calls` (the inputs of tasks, in order) and `events`
 //! (`"<id><<previous id> <type>"` in order). `"truncated": true` with a `cause` compares its beginning only.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 mod support;
 
 use std::{
@@ -65,7 +67,7 @@ fn differences(expected: &serde_json::Value, ended: &Ended) -> Vec<String> {
     differ("error", text(fields.get("error")), text(string(outcome.error.as_ref()).as_ref()));
     let mut cause = string(outcome.cause.as_ref());
     if let (Some(true), Some(expected), Some(is)) =
-        (fields.get("truncated").and_then(|truncated| truncated.as_bool()), fields.get("cause"), &cause)
+        (fields.get("truncated").and_then(serde_json::Value::as_bool), fields.get("cause"), &cause)
         && is.as_str().unwrap().starts_with(expected.as_str().unwrap())
     {
         cause = Some(expected.clone());

@@ -1,5 +1,7 @@
 //! The architecture, held by a test: which module may know which, and what every file looks like.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 use std::{
     fs,
     iter::Peekable,

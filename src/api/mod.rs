@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything here lives on one shard: a request is read, throttled, started and answered on the shard that holds its
-//! connection. Nothing behind [`operation`] knows which HTTP library serves it.
+//! connection. Nothing behind `operation` knows which HTTP library serves it.
 
 mod accept;
 mod connection;

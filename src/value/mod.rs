@@ -1,7 +1,7 @@
 //! The JSON value of the data plane.
 //!
 //! A [`Value`] is 16 bytes and cheap to clone. It is either a small scalar held in place, a *node* of a parsed
-//! [`Document`] (shared, immutable, with its text kept in canonical form), or a *built* container that holds other
+//! `Document` (shared, immutable, with its text kept in canonical form), or a *built* container that holds other
 //! values. Reading, slicing and passing on what came in allocates nothing; writing it out copies its text; only what a
 //! definition builds is built. Updates copy one level, and only when the container is shared.
 //!

@@ -211,13 +211,13 @@ impl Generator {
         states.insert(names[count].clone(), last);
         let mut start = names[0].clone();
         if self.chance(15) {
-            start = self.count_to_two(&mut states, start, &names[count]);
+            start = self.count_to_two(&mut states, &start, &names[count]);
         }
         json!({"StartAt": start, "States": states})
     }
 
     /// Makes the states from `first` to `last` a loop that is gone through once more.
-    fn count_to_two(&mut self, states: &mut Map<String, Json>, first: String, last: &str) -> String {
+    fn count_to_two(&mut self, states: &mut Map<String, Json>, first: &str, last: &str) -> String {
         let (init, step, test) = (self.name("Init"), self.name("Step"), self.name("Test"));
         let counter = self.name("n");
         let end = states.remove(last).expect("it is there");
@@ -240,7 +240,7 @@ impl Generator {
             0..=2 => json!({"Type": "Pass", "Next": next}),
             3..=6 => self.task(),
             7 => return self.choice(vars, later),
-            8 | 9 => return self.wait(next),
+            8 | 9 => return self.wait(&next),
             10 | 11 => {
                 let branches: Vec<_> = (0..self.random.usize(1..4)).map(|_| self.branch(nesting, vars)).collect();
                 json!({"Type": "Parallel", "Branches": branches})
@@ -298,7 +298,7 @@ impl Generator {
         let resource = format!("arn:aws:lambda:us-east-1:123456789012:function:{}", self.name("f"));
         let behaviour = Behaviour {
             fails_until_ms: if self.chance(35) { self.random.u64(..6000) } else { 0 },
-            error: *self.pick(&["A", "B", "C", "States.Timeout"]),
+            error: self.pick::<&str>(&["A", "B", "C", "States.Timeout"]),
             result: if self.chance(40) { None } else { Some(self.data(0)) },
             after_ms: self.random.u64(1..1500),
             never: self.chance(3),
@@ -376,7 +376,7 @@ impl Generator {
         state
     }
 
-    fn wait(&mut self, next: String) -> Json {
+    fn wait(&mut self, next: &str) -> Json {
         let mut state = json!({"Type": "Wait", "Next": next});
         match self.random.u8(..5) {
             0 => state["Seconds"] = self.random.u64(..5).into(),

@@ -37,7 +37,7 @@ pub(crate) struct RunArguments {
     allow_remote: bool,
     #[command(flatten)]
     pub(crate) what: WorkloadOptions,
-    /// Name of the state machine that is created [default: loadtest-<workload>].
+    /// Name of the state machine that is created [default: loadtest- and the workload].
     #[arg(long)]
     name: Option<String>,
     /// Use this state machine instead of creating one.
