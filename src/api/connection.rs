@@ -233,3 +233,61 @@ impl Drop for Registered<'_> {
         self.connections.open.borrow_mut().remove(self.key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(connections: &Connections) -> Rc<Connection> {
+        Rc::new(Connection {
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(connections.clock.get()),
+            command: Cell::new(Command::None),
+            waker: RefCell::new(None),
+            clock: Rc::clone(&connections.clock),
+            head: RefCell::default(),
+        })
+    }
+
+    #[test]
+    fn each_phase_has_its_deadline() {
+        for (phase, limit) in [(Phase::Head, MAX_REQUEST_HEAD_SECONDS), (Phase::Body, MAX_REQUEST_BODY_SECONDS)] {
+            let connections = Connections::new();
+            let connection = connection(&connections);
+            let _registered = connections.register(&connection);
+            connections.sweep_once();
+            connection.enter(phase);
+            (0..limit).for_each(|_| connections.sweep_once());
+            assert_eq!(connection.command.get(), Command::None, "{phase:?}");
+            connections.sweep_once();
+            assert_eq!(connection.command.get(), Command::Close, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn answering_takes_as_long_as_it_takes() {
+        let connections = Connections::new();
+        let connection = connection(&connections);
+        let registered = connections.register(&connection);
+        connection.enter(Phase::Busy);
+        (0..1000).for_each(|_| connections.sweep_once());
+        assert_eq!(connection.command.get(), Command::None);
+        connections.finish();
+        assert_eq!(connection.command.get(), Command::Finish);
+        drop(registered);
+        assert!(connections.open.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_head_is_remembered_until_the_reply() {
+        let connections = Connections::new();
+        let connection = connection(&connections);
+        connection.remember(b"POST / HTTP/1.1\r\nTransfer-");
+        connection.remember(b"Encoding: chunked\r\n\r\n");
+        assert!(connection.is_only_chunked());
+        connection.enter(Phase::Head);
+        assert!(!connection.is_only_chunked());
+        connection.remember(&vec![b'a'; 2 * MAX_REQUEST_HEAD_BYTES]);
+        assert_eq!(connection.head.borrow().len(), MAX_REQUEST_HEAD_BYTES);
+    }
+}

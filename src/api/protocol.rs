@@ -4,7 +4,7 @@
 //! sends it, costs one pass over its bytes. What is anything else goes through [`Parameters`], which finds the words for
 //! what is wrong with it.
 
-use std::{borrow::Cow, str};
+use std::{borrow::Cow, cell::RefCell, str};
 
 use super::{
     error::ApiError,
@@ -76,16 +76,19 @@ impl<'a> StartRequest<'a> {
         loop {
             let key = scanner.string()?;
             scanner.expect(b':')?;
-            let value = scanner.string()?;
-            let field = match key.inner {
-                b"stateMachineArn" => &mut arn,
-                b"input" => &mut input,
-                b"name" => &mut name,
-                b"traceHeader" => &mut trace_header,
-                b"includedData" => &mut included_data,
-                _ => return None,
-            };
-            *field = Some(value);
+            if key.inner == b"input" {
+                input = Some(scanner.unescaped_string()?);
+            } else {
+                let value = scanner.string()?;
+                let field = match key.inner {
+                    b"stateMachineArn" => &mut arn,
+                    b"name" => &mut name,
+                    b"traceHeader" => &mut trace_header,
+                    b"includedData" => &mut included_data,
+                    _ => return None,
+                };
+                *field = Some(value);
+            }
             match scanner.token()? {
                 b',' => scanner.at += 1,
                 b'}' => break,
@@ -97,7 +100,7 @@ impl<'a> StartRequest<'a> {
             return None;
         }
         let text = |token: Option<Token<'a>>, most: usize| match token {
-            Some(Token { inner, escaped: false, .. }) if !inner.is_empty() && inner.len() <= most => {
+            Some(Token { inner, escaped: false }) if !inner.is_empty() && inner.len() <= most => {
                 str::from_utf8(inner).ok().map(|text| Some(Cow::Borrowed(text)))
             }
             Some(_) => None,
@@ -108,7 +111,7 @@ impl<'a> StartRequest<'a> {
             return None;
         }
         let (input, input_token) = match input {
-            Some(token) => (token.unescape()?, Cow::Borrowed(token.quoted)),
+            Some((plain, quoted)) => (plain, Cow::Borrowed(quoted)),
             None => (b"{}".to_vec(), Cow::Borrowed(&b"\"{}\""[..])),
         };
         if input.len() > MAX_PAYLOAD_BYTES {
@@ -164,45 +167,7 @@ pub(super) const METADATA_ONLY: &str = "METADATA_ONLY";
 struct Token<'a> {
     /// What stands between the quotes.
     inner: &'a [u8],
-    /// The same with the quotes.
-    quoted: &'a [u8],
     escaped: bool,
-}
-
-impl Token<'_> {
-    /// The string's bytes; `None` for escapes that are none, and for halves of surrogate pairs.
-    fn unescape(self) -> Option<Vec<u8>> {
-        if !self.escaped {
-            return Some(self.inner.to_vec());
-        }
-        // Nearly all escapes are two bytes for one: an input is kept for as long as its execution, with no room to spare.
-        let escapes = self.inner.iter().filter(|byte| **byte == b'\\').count();
-        let mut plain = Vec::with_capacity(self.inner.len() - escapes);
-        let mut at = 0;
-        loop {
-            let run = plain_run(self.inner, at);
-            plain.extend_from_slice(&self.inner[at..run]);
-            if run == self.inner.len() {
-                return Some(plain);
-            }
-            at = run + 2;
-            plain.push(match self.inner.get(run + 1)? {
-                byte @ (b'"' | b'\\' | b'/') => *byte,
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'r' => b'\r',
-                b'b' => 8,
-                b'f' => 12,
-                b'u' => {
-                    let (character, length) = unicode_escape(&self.inner[at..])?;
-                    plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    at += length;
-                    continue;
-                }
-                _ => return None,
-            });
-        }
-    }
 }
 
 /// The character of the digits behind `\u`, and how many bytes they and a second half take.
@@ -262,9 +227,63 @@ impl<'a> Scanner<'a> {
         }
         let end = self.at;
         self.at += 1;
-        Some(Token { inner: &self.body[start..end], quoted: &self.body[start - 1..=end], escaped })
+        Some(Token { inner: &self.body[start..end], escaped })
+    }
+
+    /// A string's bytes, unescaped while they are scanned, and the string as it stands in the body. An input is kept for
+    /// as long as its execution, so it gets no more room than it needs.
+    fn unescaped_string(&mut self) -> Option<(Vec<u8>, &'a [u8])> {
+        UNESCAPED.with_borrow_mut(|plain| {
+            plain.clear();
+            let quoted = self.string_into(plain);
+            let exact = plain.as_slice().to_vec();
+            plain.shrink_to(MAX_KEPT_BYTES);
+            quoted.map(|quoted| (exact, quoted))
+        })
+    }
+
+    /// A string, whose bytes are appended to `plain`; `None` also for escapes that are none, and for halves of surrogate
+    /// pairs.
+    fn string_into(&mut self, plain: &mut Vec<u8>) -> Option<&'a [u8]> {
+        self.expect(b'"')?;
+        let start = self.at - 1;
+        loop {
+            let run = plain_run(self.body, self.at);
+            plain.extend_from_slice(&self.body[self.at..run]);
+            self.at = run + 1;
+            match self.body.get(run)? {
+                b'"' => return Some(&self.body[start..=run]),
+                b'\\' => {
+                    self.at += 1;
+                    plain.push(match self.body.get(run + 1)? {
+                        byte @ (b'"' | b'\\' | b'/') => *byte,
+                        b'n' => b'\n',
+                        b't' => b'\t',
+                        b'r' => b'\r',
+                        b'b' => 8,
+                        b'f' => 12,
+                        b'u' => {
+                            let (character, length) = unicode_escape(&self.body[self.at..])?;
+                            plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                            self.at += length;
+                            continue;
+                        }
+                        _ => return None,
+                    });
+                }
+                _ => return None,
+            }
+        }
     }
 }
+
+thread_local! {
+    /// Inputs as they are unescaped: kept, so that their memory is.
+    static UNESCAPED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memory that is kept for inputs from one request to the next, in bytes.
+const MAX_KEPT_BYTES: usize = 65_536;
 
 #[cfg(test)]
 mod tests {

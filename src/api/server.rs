@@ -160,6 +160,8 @@ impl ShardServer {
                 _ = drain.changed() => break,
             }
         }
+        // Clients that come now are refused, rather than accepted and then closed.
+        drop(listener);
         self.connections.finish();
     }
 

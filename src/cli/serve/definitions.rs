@@ -15,6 +15,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::report;
 use crate::{
+    cli::render::render,
     model::{machine_type::MachineType, quota::MAX_DEFINITION_BYTES},
     registry::{CreateStateMachine, RegistryError, UpdateStateMachine},
     runtime::Runtime,
@@ -114,11 +115,14 @@ impl Machines {
             return;
         }
         let published = if known.is_some() {
-            registry.update(&arn, UpdateStateMachine { definition: Some(definition), ..UpdateStateMachine::default() })
+            registry.update(
+                &arn,
+                UpdateStateMachine { definition: Some(definition.clone()), ..UpdateStateMachine::default() },
+            )
         } else {
             registry.create(CreateStateMachine {
                 name: name.to_owned(),
-                definition,
+                definition: definition.clone(),
                 role_arn: format!("arn:aws:iam::{}:role/expressway", registry.home().account),
                 machine_type: MachineType::Express,
                 ..CreateStateMachine::default()
@@ -128,12 +132,9 @@ impl Machines {
             Ok(_) if known.is_some() => report(&format!("{}: updated {arn}", path.display())),
             Ok(_) => {}
             Err(RegistryError::InvalidDefinition { diagnostics, .. }) => {
-                for diagnostic in diagnostics {
-                    let place = diagnostic.location.as_deref().unwrap_or("/");
-                    report(&format!("{}: {place}: {}: {}", path.display(), diagnostic.code, diagnostic.message));
-                }
                 let rest = if known.is_some() { "the last good version goes on serving" } else { "not created" };
-                report(&format!("{}: {rest}", path.display()));
+                let rendered = render(&path.display().to_string(), &definition, &diagnostics, false);
+                report(&format!("{}: {rest}\n{}", path.display(), rendered.trim_end()));
             }
             Err(error) => report(&format!("{}: {error}", path.display())),
         }
