@@ -343,6 +343,31 @@ fn full_queues_refuse_and_lose_nothing() {
 }
 
 #[test]
+fn more_iterations_than_may_be_at_once_take_their_turns() {
+    let runtime = builder()
+        .shards(1)
+        .task("soon", async |input| {
+            tokio::task::yield_now().await;
+            Ok(input)
+        })
+        .build()
+        .unwrap();
+    let task = r#"{"StartAt": "T", "States": {"T": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:lambda:us-east-1:123456789012:function:soon"}}}"#;
+    let definition = ["C", "B", "A"].iter().fold(task.to_owned(), |inner, name| {
+        format!(
+            r#"{{"StartAt": "{name}", "States": {{"{name}": {{"Type": "Map", "ItemProcessor": {inner}, "End": true}}}}}}"#
+        )
+    });
+    let machine = runtime.publish("nested", &definition).unwrap();
+    let array = |items: Value, count: usize| Value::array((0..count).map(|_| items.clone()));
+    let input = array(array(array(Value::from(7), 25), 20), 30);
+    let ended = outcome(runtime.start(&machine, input.clone()).unwrap());
+    assert_eq!(ended.cause, None);
+    assert_eq!(ended.output.unwrap(), input);
+}
+
+#[test]
 fn starts_from_many_threads_all_end_once() {
     const THREADS: usize = 8;
     const STARTS: usize = 400;

@@ -10,6 +10,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -119,4 +120,39 @@ fn cases_behave_as_expected() {
     }
     assert!(count > 0, "no case matches {only:?}");
     assert!(failed.is_empty(), "{} of {count} cases differ\n{}", failed.len(), failed.join("\n"));
+}
+
+/// What `disassemble` calls the instructions.
+const INSTRUCTIONS: [&str; 21] = [
+    "EnterState",
+    "InputPath",
+    "EmptyInput",
+    "TimeLimit",
+    "Parameters",
+    "Result",
+    "Task",
+    "Wait",
+    "Choose",
+    "Parallel",
+    "Map",
+    "Fail",
+    "ResultSelector",
+    "Assign",
+    "ResultPath",
+    "DiscardResult",
+    "OutputPath",
+    "EmptyOutput",
+    "Next",
+    "End",
+    "",
+];
+
+#[test]
+fn cases_have_every_instruction() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec");
+    let cases = folders(&root).into_iter().flat_map(|area| folders(&area));
+    let cases = cases.filter(|case| case.join("expected.json").exists());
+    let listings: String = cases.map(|case| program(&case).unwrap().disassemble()).collect();
+    let names: BTreeSet<_> = listings.lines().map(|line| line.split_whitespace().nth(1).unwrap_or_default()).collect();
+    assert_eq!(names, INSTRUCTIONS.into_iter().collect());
 }

@@ -10,7 +10,7 @@ use crate::{
     Value,
     model::{
         error_name,
-        quota::{MAX_INLINE_MAP_CONCURRENCY, MAX_STRANDS},
+        quota::{MANY_STRANDS, MAX_INLINE_MAP_CONCURRENCY, MAX_STRANDS},
     },
     observe::Recorder,
     program::{Instruction, InstructionId, MapId, MapPlan, ParallelId, StateType},
@@ -126,7 +126,8 @@ impl<R: Recorder> Stepper<'_, R> {
         if fork.next >= fork.items.len() || fork.running >= fork.max_concurrency {
             return Ok(());
         }
-        if fork.running > 0 && self.strands_in_use() >= MAX_STRANDS {
+        // A Map without any iteration would wait for ever.
+        if fork.running > 0 && self.strands_in_use() >= MANY_STRANDS {
             return Ok(());
         }
         match self.start_iteration(parent) {

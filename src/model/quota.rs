@@ -18,8 +18,10 @@ pub const MAX_PATH_NODES: usize = 1_000_000;
 pub const MAX_VALUE_DEPTH: u32 = 1_000;
 /// Most iterations of one inline Map state that run at once (Developer Guide, "Inline mode").
 pub const MAX_INLINE_MAP_CONCURRENCY: usize = 40;
-/// Most strands (branches and iterations) that one execution has at once: ours.
-pub const MAX_STRANDS: usize = 10_000;
+/// Strands (branches and iterations) of one execution above which its Map states run one item at a time: ours.
+pub const MANY_STRANDS: usize = 10_000;
+/// Most strands that one execution has at once: ours.
+pub const MAX_STRANDS: usize = 40_000;
 /// Instructions that one execution runs before others get their turn: ours.
 pub const STEP_BUDGET: u32 = 2_000;
 /// Most bytes that the variables of an execution have (Developer Guide, "Variable limits").
