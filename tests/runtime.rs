@@ -2,6 +2,8 @@
 //!
 //! Time is simulated where a test is about time: the clock is moved, and the shards are poked to look at it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 use std::{
     future::{Future, pending},
     sync::{
