@@ -43,8 +43,6 @@ pub(super) enum Message {
     /// An execution that was begun elsewhere and has something to wait for, or wants to go on (`true`).
     Adopt(Box<Running>, Vec<Effect>, bool),
     Service(Service),
-    /// End when the last execution has ended.
-    Stop,
 }
 
 /// The queue of one shard.

@@ -4,7 +4,7 @@
 //! called and polled, and completions resolved, only while it is not borrowed.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::VecDeque,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -50,7 +50,6 @@ struct Inner {
     shared: Arc<Shared>,
     core: RefCell<Core>,
     random: RefCell<fastrand::Rng>,
-    stopping: Cell<bool>,
 }
 
 struct Core {
@@ -101,7 +100,6 @@ impl Shard {
             }),
             shared,
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
-            stopping: Cell::new(false),
         }))
     }
 
@@ -407,7 +405,7 @@ impl Shard {
                 core.armed_ms = next_ms.unwrap_or(u64::MAX);
                 (idle, next_ms)
             };
-            if idle && !stolen && self.0.stopping.get() && self.0.core.borrow().executions.is_empty() {
+            if idle && !stolen && shared.is_stopping() && self.0.core.borrow().executions.is_empty() {
                 return;
             }
             if stolen || !idle {
@@ -437,7 +435,6 @@ impl Shard {
                 Some(Message::Service(service)) => {
                     tokio::task::spawn_local(service(self.clone()));
                 }
-                Some(Message::Stop) => self.0.stopping.set(true),
             }
         }
     }

@@ -68,6 +68,8 @@ pub(super) struct Shared {
     pub(super) counters: Vec<Counters>,
     max_in_flight: usize,
     draining: AtomicBool,
+    /// Shards that have nothing left to do are to end. A flag and not a message, because a mailbox may be full.
+    stopping: AtomicBool,
 }
 
 /// Counts of one thread's executions. Only ever added to, read at leisure: relaxed everywhere.
@@ -116,6 +118,10 @@ impl Shared {
         self.clock.monotonic_us() / 1000
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Lets one more execution in, or says why not.
     pub(super) fn admit(&self, counters: &Counters) -> Result<(), StartError> {
         let refusal = if self.draining.load(Ordering::Relaxed) {
@@ -131,7 +137,7 @@ impl Shared {
     }
 }
 
-/// Shards, each on a thread of its own. Dropping it stops them; executions that have not ended are lost.
+/// Shards, each on a thread of its own. Dropping it stops them, as [`Engine::stop`] does.
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -153,6 +159,7 @@ impl Engine {
             counters: (0..=shards).map(|_| Counters::default()).collect(),
             max_in_flight: options.max_in_flight,
             draining: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         });
         let mut seeds = fastrand::Rng::with_seed(options.seed);
         let mut threads = Vec::with_capacity(shards);
@@ -281,13 +288,15 @@ impl Engine {
         tokio::time::timeout(timeout, ended).await.is_ok()
     }
 
-    /// Tells the shards to stop once their executions have ended, and waits for those that have none.
+    /// Starts nothing more and has each shard stop once its executions have ended. Waits for the shards when there are no
+    /// executions; otherwise they go on by themselves until theirs have ended, five minutes at most.
     pub fn stop(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
-        let idle = self.executions_in_flight() == 0;
-        let told = self.shared.post.mailboxes.iter().all(|mailbox| mailbox.push(Message::Stop).is_ok());
-        if !(idle && told) {
-            // What has not ended is lost with its thread; whoever waits for it hears of that.
+        self.shared.stopping.store(true, Ordering::Release);
+        for mailbox in &self.shared.post.mailboxes {
+            mailbox.wake();
+        }
+        if self.executions_in_flight() > 0 {
             return;
         }
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
