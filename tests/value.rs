@@ -1,6 +1,8 @@
 //! The value against serde_json: what one parses, the other parses to the same, and nothing panics. `PROPTEST_CASES` is how
 //! often each property is tried.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 use expressway::{
     Value,
     value::{ArrayBuilder, ObjectBuilder, View},
