@@ -2,13 +2,14 @@
 
 use super::{Compiler, Scope};
 use crate::{
-    Value,
-    asl::definition::{ChoiceRule, State},
-    program::{ChoicePlan, Instruction},
+    asl::definition::{ChoiceRule, QueryLanguage, State},
+    program::{ChoicePlan, Instruction, RulePlan},
     query::Condition,
+    value::ValueRef,
 };
 
 impl Compiler {
+    /// The rule's own `Assign` and `Output` apply where it matches, the state's only on `Default` (AWS.md, "The language", 9).
     pub(super) fn choice<'a>(
         &mut self,
         state: &'a State,
@@ -19,30 +20,44 @@ impl Compiler {
         let choice = self.program.choices.len();
         self.program.choices.push(ChoicePlan { rules: Vec::new(), default: None });
         self.emit(Instruction::Choose(choice.into()));
-        for rule in rules {
-            match Condition::compile(&rule.condition) {
-                Ok(condition) => {
-                    let block = self.here();
-                    self.program.choices[choice].rules.push((condition, block));
-                    self.choice_exit(state, rule.assign.as_ref(), &rule.next, scope);
-                }
-                Err(errors) => {
-                    for error in errors {
-                        self.problem(&format!("{}{}", state.pointer, error.pointer), error.message);
-                    }
-                }
+        for (place, rule) in rules.iter().enumerate() {
+            let Some(plan) = self.rule(state, place, rule) else { continue };
+            let block = self.here();
+            self.program.choices[choice].rules.push((plan, block));
+            let field = |name: &str| format!("Choices[{place}]/{name}");
+            self.assign(state, &field("Assign"), rule.assign.as_ref());
+            self.jsonata_output(state, &field("Output"), rule.output.as_ref());
+            if state.query_language == QueryLanguage::JsonPath {
+                self.output(state);
             }
+            self.next(&rule.next, scope);
         }
         if let Some(default) = default {
             self.program.choices[choice].default = Some(self.here());
-            self.choice_exit(state, state.assign.as_ref(), default, scope);
+            self.assign(state, "Assign", state.assign.as_ref());
+            self.output(state);
+            self.next(default, scope);
         }
     }
 
-    /// The rule's own `Assign` applies where it matches, the state's only on `Default` (AWS.md, "The language", 9).
-    fn choice_exit<'a>(&mut self, state: &'a State, assign: Option<&Value>, next: &'a str, scope: &mut Scope<'a>) {
-        self.assign(&state.pointer, assign);
-        self.output(state);
-        self.next(next, scope);
+    fn rule(&mut self, state: &State, place: usize, rule: &ChoiceRule) -> Option<RulePlan> {
+        if state.query_language == QueryLanguage::Jsonata {
+            let condition = rule.condition.get("Condition").map(ValueRef::to_value).unwrap_or_default();
+            if let Some(holds) = condition.as_ref().as_bool() {
+                return Some(RulePlan::Constant(holds));
+            }
+            return self
+                .expression(state, &format!("Choices[{place}]/Condition"), &condition)
+                .map(RulePlan::Expression);
+        }
+        match Condition::compile(&rule.condition) {
+            Ok(condition) => Some(RulePlan::Condition(condition)),
+            Err(errors) => {
+                for error in errors {
+                    self.problem(&format!("{}{}", state.pointer, error.pointer), error.message);
+                }
+                None
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Compiler, Scope};
 use crate::{
-    asl::definition::{Map, State, StateMachine},
-    program::{Instruction, InstructionId, MapId, MapPlan, ParallelId, ParallelPlan},
+    asl::definition::{Map, Scalar, State, StateMachine},
+    program::{Instruction, InstructionId, ItemsPlan, MapId, MapPlan, ParallelId, ParallelPlan},
 };
 
 /// A sub-machine that waits to be compiled, and where its entry is to be written.
@@ -27,20 +27,23 @@ impl Compiler {
             return;
         }
         let items = map.items.as_ref().and_then(|items| match items {
-            crate::asl::definition::Scalar::Path(text) => self.path_unless_whole(pointer, text),
-            crate::asl::definition::Scalar::Literal(_) => None,
+            Scalar::Path(text) => self.path_unless_whole(pointer, text).map(ItemsPlan::Path),
+            Scalar::Literal(value) if value.as_str().is_some() => {
+                self.expression(state, "Items", value).map(ItemsPlan::Expression)
+            }
+            Scalar::Literal(value) => self.template(state, "Items", value).map(ItemsPlan::Template),
         });
         // The older `Parameters` of a Map state are its item selector (ASL, "Map State", deprecated fields).
         let selector = map.item_selector.as_ref().or(state.parameters.as_ref());
-        let selector = selector.and_then(|selector| self.template(pointer, selector));
-        let mut field = |field: &Option<_>| field.as_ref().and_then(|field| self.field(pointer, field));
+        let selector = selector.and_then(|selector| self.template(state, "ItemSelector", selector));
+        let mut field = |name: &str, field: &Option<_>| field.as_ref().and_then(|field| self.field(state, name, field));
         let plan = MapPlan {
             items,
             selector,
             processor: InstructionId::default(),
-            max_concurrency: field(&map.max_concurrency),
-            tolerated_failure_count: field(&map.tolerated_failure_count),
-            tolerated_failure_percentage: field(&map.tolerated_failure_percentage),
+            max_concurrency: field("MaxConcurrency", &map.max_concurrency),
+            tolerated_failure_count: field("ToleratedFailureCount", &map.tolerated_failure_count),
+            tolerated_failure_percentage: field("ToleratedFailurePercentage", &map.tolerated_failure_percentage),
         };
         let id = MapId::from(self.program.maps.len());
         self.program.maps.push(plan);

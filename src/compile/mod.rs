@@ -28,7 +28,7 @@ const MAX_MACHINE_NESTING: usize = 100;
 /// Compiles a definition.
 ///
 /// # Errors
-/// Diagnostics, for definitions that did not pass `asl::check` and for JSONata, which does not run here yet.
+/// Diagnostics, for definitions that did not pass `asl::check` and for JSONata expressions that are none.
 pub fn compile(machine: &StateMachine) -> Result<Program, Vec<Diagnostic>> {
     let mut compiler = Compiler { program: Program::default(), problems: Vec::new() };
     compiler.program.start = compiler.machine(machine, 0);
@@ -99,15 +99,12 @@ impl Compiler {
     }
 
     fn state<'a>(&mut self, state: &'a State, scope: &mut Scope<'a>) {
-        if state.query_language == QueryLanguage::Jsonata {
-            self.problem(&state.pointer, "JSONata states do not run in expressway yet; write the state in JSONPath");
-            return;
-        }
         let id = StateId::from(self.program.states.len());
         let entry = self.emit(Instruction::EnterState(id));
         scope.entries.insert(&state.name, entry);
         self.program.states.push(StateInfo {
             name: Text::from(state.name.as_str()),
+            is_jsonata: state.query_language == QueryLanguage::Jsonata,
             kind: kind(&state.kind),
             body: self.here(),
             retriers: Table::default(),
@@ -130,15 +127,15 @@ impl Compiler {
             }
             StateKind::Fail { error, cause } => {
                 let plan = FailPlan {
-                    error: error.as_ref().and_then(|field| self.field(&state.pointer, field)),
-                    cause: cause.as_ref().and_then(|field| self.field(&state.pointer, field)),
+                    error: error.as_ref().and_then(|field| self.field(state, "Error", field)),
+                    cause: cause.as_ref().and_then(|field| self.field(state, "Cause", field)),
                 };
                 self.program.fails.push(plan);
                 self.emit(Instruction::Fail((self.program.fails.len() - 1).into()));
             }
             StateKind::Wait(wait) => {
                 self.wait(state, wait);
-                self.assign(&state.pointer, state.assign.as_ref());
+                self.assign(state, "Assign", state.assign.as_ref());
                 self.leave(state, scope);
             }
             StateKind::Choice { rules, default } => self.choice(state, rules, default.as_deref(), scope),
@@ -204,9 +201,10 @@ impl Compiler {
 
     fn catchers<'a>(&mut self, state: &State, catch: &'a [Catcher], scope: &mut Scope<'a>) -> Table {
         let start = self.program.catchers.len() as u32;
-        for catcher in catch {
+        for (place, catcher) in catch.iter().enumerate() {
             let handler = self.here();
-            self.assign(&state.pointer, catcher.assign.as_ref());
+            self.assign(state, &format!("Catch[{place}]/Assign"), catcher.assign.as_ref());
+            self.jsonata_output(state, &format!("Catch[{place}]/Output"), catcher.output.as_ref());
             self.result_path(&state.pointer, &catcher.result_path);
             self.next(&catcher.next, scope);
             self.program.catchers.push(CatcherPlan { error_equals: names(&catcher.error_equals), handler });
@@ -228,7 +226,9 @@ impl Compiler {
         }
     }
 
+    /// `Output` or `OutputPath`.
     fn output(&mut self, state: &State) {
+        self.jsonata_output(state, "Output", state.output.as_ref());
         match &state.output_path {
             PathField::Absent => {}
             PathField::Null => {
@@ -242,18 +242,24 @@ impl Compiler {
         }
     }
 
+    /// `Parameters` or `Arguments`.
     fn parameters(&mut self, state: &State) {
-        if let Some(template) = state.parameters.as_ref().and_then(|value| self.template(&state.pointer, value)) {
+        if let Some(template) = state.parameters.as_ref().and_then(|value| self.template(state, "Parameters", value)) {
             self.emit(Instruction::Parameters(template));
+        }
+        if let Some(template) = state.arguments.as_ref().and_then(|value| self.template(state, "Arguments", value)) {
+            self.emit(Instruction::Arguments(template));
         }
     }
 
     /// `ResultSelector`, `Assign`, `ResultPath`: what happens to a result.
     fn result(&mut self, state: &State) {
-        if let Some(template) = state.result_selector.as_ref().and_then(|value| self.template(&state.pointer, value)) {
+        if let Some(template) =
+            state.result_selector.as_ref().and_then(|value| self.template(state, "ResultSelector", value))
+        {
             self.emit(Instruction::ResultSelector(template));
         }
-        self.assign(&state.pointer, state.assign.as_ref());
+        self.assign(state, "Assign", state.assign.as_ref());
         self.result_path(&state.pointer, &state.result_path);
     }
 }

@@ -16,13 +16,12 @@ impl Compiler {
         heartbeat: Option<&Scalar>,
         credentials: Option<&Value>,
     ) {
-        let pointer = state.pointer.as_str();
         let plan = TaskPlan {
             resource: resource.into(),
             events: events(resource),
-            timeout: timeout.and_then(|field| self.field(pointer, field)),
-            heartbeat: heartbeat.and_then(|field| self.field(pointer, field)),
-            credentials: credentials.and_then(|value| self.template(pointer, value)),
+            timeout: timeout.and_then(|field| self.field(state, "TimeoutSeconds", field)),
+            heartbeat: heartbeat.and_then(|field| self.field(state, "HeartbeatSeconds", field)),
+            credentials: credentials.and_then(|value| self.template(state, "Credentials", value)),
         };
         let task = self.program.tasks.len().into();
         if plan.has_time_limit_path() {

@@ -2,15 +2,24 @@
 
 use super::Compiler;
 use crate::{
-    asl::definition::{Scalar, State, Wait},
+    asl::definition::{QueryLanguage, Scalar, State, Wait},
     program::{Instruction, WaitPlan},
-    query::Timestamp,
+    query::{Timestamp, jsonata::expression_text},
 };
 
 impl Compiler {
     pub(super) fn wait(&mut self, state: &State, wait: &Wait) {
         let pointer = state.pointer.as_str();
+        let jsonata = state.query_language == QueryLanguage::Jsonata;
         let plan = match wait {
+            Wait::Seconds(Scalar::Literal(value)) if jsonata && value.as_str().is_some() => {
+                self.expression(state, "Seconds", value).map(WaitPlan::SecondsExpression)
+            }
+            Wait::Timestamp(Scalar::Literal(value))
+                if jsonata && value.as_str().and_then(expression_text).is_some() =>
+            {
+                self.expression(state, "Timestamp", value).map(WaitPlan::TimestampExpression)
+            }
             Wait::Seconds(Scalar::Path(path)) => self.path(pointer, path).map(WaitPlan::SecondsPath),
             Wait::Timestamp(Scalar::Path(path)) => self.path(pointer, path).map(WaitPlan::TimestampPath),
             Wait::Seconds(Scalar::Literal(value)) => value

@@ -7,7 +7,7 @@ use crate::{
     Value,
     model::time::iso8601_ms,
     program::{Program, StateType},
-    query::Environment,
+    query::{Environment, jsonata::JsonataEnvironment},
     value::{ObjectBuilder, Text},
 };
 
@@ -98,6 +98,44 @@ impl Environment for View<'_> {
 
     fn random(&self) -> u64 {
         self.execution.next_random()
+    }
+}
+
+impl View<'_> {
+    fn of_strand(&self) -> &Strand {
+        &self.execution.strands[self.strand.index()]
+    }
+}
+
+impl JsonataEnvironment for View<'_> {
+    fn input(&self) -> Option<&Value> {
+        Some(&self.of_strand().input)
+    }
+
+    /// There is one behind the work of a Task, Parallel or Map state, until a catcher has its turn.
+    fn result(&self) -> Option<&Value> {
+        let strand = self.of_strand();
+        (strand.has_result && !strand.caught).then_some(self.input)
+    }
+
+    fn error_output(&self) -> Option<&Value> {
+        self.of_strand().caught.then_some(self.input)
+    }
+
+    fn context(&self) -> Option<&Value> {
+        Some(Environment::context(self))
+    }
+
+    fn variable(&self, name: &str) -> Option<&Value> {
+        Environment::variable(self, name)
+    }
+
+    fn random(&self) -> u64 {
+        self.execution.next_random()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.execution.now_ms
     }
 }
 

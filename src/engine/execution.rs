@@ -56,6 +56,8 @@ pub(super) struct Strand {
     /// What it waits for; 0 when for nothing from outside.
     pub(super) token: u32,
     pub(super) waiting: Waiting,
+    /// `data` is the result of a Task, Parallel or Map state, or what was made of it.
+    pub(super) has_result: bool,
     /// A catcher of the current state is at work: it does not catch its own failures.
     pub(super) caught: bool,
     /// The time-out of its task is that of `HeartbeatSeconds`.
@@ -126,6 +128,7 @@ impl Strand {
             attempts: Vec::new(),
             token: 0,
             waiting: Waiting::Nothing,
+            has_result: false,
             caught: false,
             heartbeat: false,
             time_limit_seconds: None,

@@ -13,7 +13,7 @@ use crate::{
         quota::{MAX_CAUSE_CHARACTERS, MAX_ERROR_CHARACTERS, MAX_VALUE_DEPTH},
     },
     observe::Recorder,
-    program::{FailId, Instruction, InstructionId, RetrierPlan},
+    program::{FailId, Instruction, InstructionId, RetrierPlan, StateType},
     query::QueryError,
     task::TaskError,
     value::Text,
@@ -91,6 +91,10 @@ impl<R: Recorder> Stepper<'_, R> {
         if forked {
             self.end_children(id, None);
         }
+        // A JSONata Map whose items could not be made fails like one whose iterations did, as recorded.
+        let strand = &self.execution.strands[id.index()];
+        let state = self.program.state(strand.state);
+        forked |= state.is_jsonata && state.kind == StateType::Map && !strand.has_result && !strand.caught;
         loop {
             if self.retry(at, &failure) {
                 return Ok(Flow::Blocked);
@@ -134,6 +138,7 @@ impl<R: Recorder> Stepper<'_, R> {
         }
         strand.attempts[place] += 1;
         strand.data = strand.input.clone();
+        strand.has_result = false;
         strand.assigned = None;
         strand.at = state.body;
         let after_ms = delay_ms(&retriers[place], attempts, || self.execution.next_random());
@@ -172,7 +177,7 @@ impl<R: Recorder> Stepper<'_, R> {
     }
 
     /// A cause as AWS begins them all.
-    fn cause(&self, id: StrandId, what: &str) -> String {
+    pub(super) fn cause(&self, id: StrandId, what: &str) -> String {
         let strand = &self.execution.strands[id.index()];
         let name = &self.program.state(strand.state).name;
         format!(

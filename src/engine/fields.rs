@@ -16,9 +16,9 @@ use crate::{
         quota::{MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES},
     },
     observe::Recorder,
-    program::{FieldPlan, MapPlan, PathId, TaskId, WaitId, WaitPlan},
-    query::{Timestamp, path::Found},
-    value::Text,
+    program::{ExpressionPlan, FieldPlan, MapPlan, PathId, TaskId, WaitId, WaitPlan},
+    query::{Timestamp, jsonata::ResultType, path::Found},
+    value::{Number, Text},
 };
 
 /// Longest delay of a Wait state that a path may give, in seconds: Java's `int`.
@@ -37,7 +37,7 @@ impl<R: Recorder> Stepper<'_, R> {
         Ok(())
     }
 
-    fn seconds(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<NonZeroU32>, Failure> {
+    fn seconds(&mut self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<NonZeroU32>, Failure> {
         let Some(seconds) = self.integer(id, name, field)? else { return Ok(None) };
         // More seconds than an execution ever has are as good as that many.
         match NonZeroU32::new(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)) {
@@ -47,11 +47,21 @@ impl<R: Recorder> Stepper<'_, R> {
     }
 
     /// A field that is an integer: given as a number, or by a path to one or to a string that is one.
-    fn integer(&self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<i64>, Failure> {
+    fn integer(&mut self, id: StrandId, name: &str, field: Option<&FieldPlan>) -> Result<Option<i64>, Failure> {
         let path = match field {
             None | Some(FieldPlan::Intrinsic(_)) => return Ok(None),
             Some(FieldPlan::Literal(value)) => {
-                return Ok(value.as_ref().as_number().and_then(crate::value::Number::as_i64));
+                return Ok(value.as_ref().as_number().and_then(Number::as_i64));
+            }
+            Some(FieldPlan::Expression(expression)) => {
+                let value = self.evaluate_expression(id, expression, ResultType::Number)?;
+                return match value.as_ref().as_number().and_then(whole) {
+                    Some(number) => Ok(Some(number)),
+                    None => {
+                        let what = format!("The {name} field cannot be parsed as an integer: {value}");
+                        Err(self.evaluation_failed(id, Some(name), &what))
+                    }
+                };
             }
             Some(FieldPlan::Path(path)) => &self.program.paths[path.index()],
         };
@@ -75,7 +85,7 @@ impl<R: Recorder> Stepper<'_, R> {
     }
 
     /// How many iterations run at once, and how many may fail.
-    pub(super) fn map_limits(&self, id: StrandId, plan: &MapPlan, items: usize) -> Result<(usize, usize), Failure> {
+    pub(super) fn map_limits(&mut self, id: StrandId, plan: &MapPlan, items: usize) -> Result<(usize, usize), Failure> {
         let concurrency = self.integer(id, "MaxConcurrency", plan.max_concurrency.as_ref())?.unwrap_or(0);
         let Ok(concurrency) = usize::try_from(concurrency) else {
             return Err(self.runtime(id, "MaxConcurrency cannot be negative."));
@@ -105,6 +115,8 @@ impl<R: Recorder> Stepper<'_, R> {
             WaitPlan::Until(time) => u64::try_from(*time).unwrap_or(0).saturating_sub(now_ms),
             WaitPlan::SecondsPath(path) => self.wait_seconds(id, *path)?.saturating_mul(1000),
             WaitPlan::TimestampPath(path) => self.wait_until_ms(id, *path)?.saturating_sub(now_ms),
+            WaitPlan::SecondsExpression(expression) => self.wait_seconds_of(id, expression)?.saturating_mul(1000),
+            WaitPlan::TimestampExpression(expression) => self.wait_until_ms_of(id, expression)?.saturating_sub(now_ms),
         };
         if after_ms == 0 {
             return Ok(Flow::Continue);
@@ -138,6 +150,30 @@ impl<R: Recorder> Stepper<'_, R> {
         }
     }
 
+    /// `Seconds` as an expression: its failures are those of the expression.
+    fn wait_seconds_of(&mut self, id: StrandId, plan: &ExpressionPlan) -> Result<u64, Failure> {
+        let value = self.evaluate_expression(id, plan, ResultType::Number)?;
+        let what = match value.as_ref().as_number().and_then(whole) {
+            None => format!("The Seconds field cannot be parsed as a long value: {value}"),
+            Some(seconds) if seconds < 0 => format!("The Seconds field must not be negative: {value}"),
+            Some(seconds) if seconds > MAX_WAIT_SECONDS => "Wait state delay is too long.".into(),
+            Some(seconds) => return Ok(seconds.unsigned_abs()),
+        };
+        Err(self.evaluation_failed(id, Some(&plan.field), &what))
+    }
+
+    fn wait_until_ms_of(&mut self, id: StrandId, plan: &ExpressionPlan) -> Result<u64, Failure> {
+        let value = self.evaluate_expression(id, plan, ResultType::String)?;
+        match value.as_str().and_then(Timestamp::parse) {
+            Some(time) => Ok(u64::try_from(time.epoch_ms()).unwrap_or(0)),
+            None => {
+                let shown = plain_text(&value);
+                let what = "cannot be parsed as an ISO-8601 extended offset date-time format string";
+                Err(self.evaluation_failed(id, Some(&plan.field), &format!("The Timestamp field {what}: {shown}")))
+            }
+        }
+    }
+
     fn wait_value(&self, id: StrandId, field: &str, path: PathId) -> Result<(&str, Value), Failure> {
         let path = &self.program.paths[path.index()];
         match path.evaluate(&self.data_view(id)) {
@@ -151,21 +187,21 @@ impl<R: Recorder> Stepper<'_, R> {
 
     /// `Error` or `Cause` of a Fail state, given in one of three ways.
     pub(super) fn fail_field(
-        &self,
+        &mut self,
         id: StrandId,
         field: &str,
         plan: Option<&FieldPlan>,
     ) -> Result<Option<Text>, Failure> {
-        let view = self.data_view(id);
         let value = match plan {
             None => return Ok(None),
             Some(FieldPlan::Literal(value)) => value.clone(),
+            Some(FieldPlan::Expression(expression)) => self.evaluate_expression(id, expression, ResultType::String)?,
             Some(FieldPlan::Intrinsic(intrinsic)) => {
-                intrinsic.evaluate(&view).map_err(|error| self.runtime_failure(id, &error))?
+                intrinsic.evaluate(&self.data_view(id)).map_err(|error| self.runtime_failure(id, &error))?
             }
             Some(FieldPlan::Path(path)) => {
                 let path = &self.program.paths[path.index()];
-                path.evaluate(&view).map(Found::into_value).map_err(|_| {
+                path.evaluate(&self.data_view(id)).map(Found::into_value).map_err(|_| {
                     let input = self.execution.strands[id.index()].data.to_json();
                     let text = path.text();
                     self.runtime(
@@ -202,6 +238,15 @@ impl<R: Recorder> Stepper<'_, R> {
         }
         Ok(())
     }
+}
+
+/// The integer that a number is: `3` and `3.0` are one, `3.5` is none.
+fn whole(number: Number<'_>) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        let value = number.as_f64();
+        // Both bounds are floats exactly.
+        (value.fract() == 0.0 && (-9.2e18..9.2e18).contains(&value)).then_some(value as i64)
+    })
 }
 
 /// A value as AWS shows it in causes: strings without quotes, anything else as JSON.

@@ -13,7 +13,8 @@ use crate::{
         quota::{MANY_STRANDS, MAX_INLINE_MAP_CONCURRENCY, MAX_STRANDS},
     },
     observe::Recorder,
-    program::{Instruction, InstructionId, MapId, MapPlan, ParallelId, StateType},
+    program::{Instruction, InstructionId, ItemsPlan, MapId, MapPlan, ParallelId, StateType},
+    query::{jsonata::ResultType, path::Found},
     value::{ValueRef, View as Shape},
 };
 
@@ -89,21 +90,27 @@ impl<R: Recorder> Stepper<'_, R> {
     }
 
     fn items(&mut self, id: StrandId, plan: &MapPlan) -> Result<Vec<Value>, Failure> {
-        let data = std::mem::take(&mut self.strand(id).data);
-        let found = match plan.items {
-            Some(path) => {
-                let path = &self.program.paths[path.index()];
-                let found = path.evaluate_field(&self.view(id, &data)).map(crate::query::path::Found::into_value);
+        // An ItemSelector reads the state's whole input, so that stays in `data`.
+        let found = match &plan.items {
+            None => self.strand(id).data.clone(),
+            Some(ItemsPlan::Path(path)) => {
+                let view = self.view(id, &self.execution.strands[id.index()].data);
+                let found = self.program.paths[path.index()].evaluate_field(&view).map(Found::into_value);
                 found.map_err(|error| self.runtime_failure(id, &error))?
             }
-            None => data.clone(),
+            Some(ItemsPlan::Expression(expression)) => self.evaluate_expression(id, expression, ResultType::Array)?,
+            Some(ItemsPlan::Template(template)) => self.evaluate_template(id, *template)?,
         };
-        // An ItemSelector reads the state's whole input as `$`, so that stays.
-        self.strand(id).data = data;
         match found.view() {
             Shape::Array(items) => Ok(items.iter().map(ValueRef::to_value).collect()),
+            _ if self.program.state(self.strand(id).state).is_jsonata => {
+                Err(self.evaluation_failed(id, None, &format!("Map state input must be an array but was: {found}")))
+            }
             _ => {
-                let path = plan.items.map_or("$", |path| self.program.paths[path.index()].text());
+                let path = match plan.items {
+                    Some(ItemsPlan::Path(path)) => self.program.paths[path.index()].text(),
+                    _ => "$",
+                };
                 Err(self.runtime(id, &format!("Reference path \"{path}\" must point to array.")))
             }
         }
@@ -151,11 +158,7 @@ impl<R: Recorder> Stepper<'_, R> {
         let plan = &self.program.maps[map.index()];
         let input = match plan.selector {
             None => item.clone(),
-            Some(template) => {
-                let view = self.view(parent, &self.execution.strands[parent.index()].data).with_item(place, &item);
-                let selected = self.program.templates[template.index()].evaluate(&view);
-                selected.map_err(|error| self.runtime_failure(parent, &error))?
-            }
+            Some(template) => self.select_item(parent, template, place, &item)?,
         };
         if self.strands_in_use() >= MAX_STRANDS {
             return Err(self.too_many_strands(parent));
@@ -231,7 +234,7 @@ impl<R: Recorder> Stepper<'_, R> {
         let strand = self.strand(id);
         let Some(fork) = strand.fork.take() else { return };
         strand.waiting = Waiting::Nothing;
-        strand.data = Value::from(fork.results);
+        (strand.data, strand.has_result) = (Value::from(fork.results), true);
         let kind = match fork.kind {
             ForkKind::Parallel => "ParallelStateSucceeded",
             ForkKind::Map(_) => "MapStateSucceeded",

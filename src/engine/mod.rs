@@ -4,6 +4,7 @@ mod completion;
 mod effect;
 mod environment;
 mod execution;
+mod expression;
 mod failure;
 mod fields;
 mod fork;

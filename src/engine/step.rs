@@ -14,10 +14,7 @@ use crate::{
         quota::{MAX_PAYLOAD_BYTES, MAX_VALUE_DEPTH},
     },
     observe::Recorder,
-    program::{
-        ChoiceId, Instruction, InstructionId, PathId, Program, ReferencePathId, StateType, TaskEvents, TaskId,
-        TemplateId,
-    },
+    program::{ChoiceId, Instruction, InstructionId, PathId, Program, ReferencePathId, StateType, TaskEvents, TaskId},
     task::TaskResult,
 };
 
@@ -150,6 +147,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
                 strand.entered_time_ms = self.execution.now_ms;
                 strand.attempts.clear();
                 strand.caught = false;
+                strand.has_result = false;
                 let event =
                     self.event(id, entered(self.program.state(state).kind), |stepper| stepper.entered_details(id));
                 self.strand(id).entered_event_id = event;
@@ -157,7 +155,10 @@ impl<'a, R: Recorder> Stepper<'a, R> {
             Instruction::InputPath(path) | Instruction::OutputPath(path) => self.apply_path(id, path)?,
             Instruction::EmptyInput | Instruction::EmptyOutput => strand.data = Value::empty_object(),
             Instruction::TimeLimit(task) => self.time_limit(id, task)?,
-            Instruction::Parameters(template) | Instruction::ResultSelector(template) => {
+            Instruction::Parameters(template)
+            | Instruction::ResultSelector(template)
+            | Instruction::Arguments(template)
+            | Instruction::Output(template) => {
                 let made = self.evaluate_template(id, template)?;
                 self.strand(id).data = made;
             }
@@ -199,12 +200,6 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         Ok(())
     }
 
-    fn evaluate_template(&self, id: StrandId, template: TemplateId) -> Result<Value, Failure> {
-        let view = View::new(self.program, self.execution, id, &self.execution.strands[id.index()].data);
-        let value = self.program.templates[template.index()].evaluate(&view);
-        value.map_err(|error| self.runtime_failure(id, &error))
-    }
-
     /// The state's input with the result in it. The input is given up when nothing can ask for it any more, so that it is
     /// changed in place.
     fn apply_result_path(&mut self, id: StrandId, path: ReferencePathId) -> Result<(), Failure> {
@@ -223,23 +218,15 @@ impl<'a, R: Recorder> Stepper<'a, R> {
 
     fn choose(&mut self, id: StrandId, choice: ChoiceId) -> Result<(), Failure> {
         let plan = &self.program.choices[choice.index()];
-        let target = {
-            let view = View::new(self.program, self.execution, id, &self.execution.strands[id.index()].data);
-            let mut target = Ok(plan.default);
-            for (rule, block) in &plan.rules {
-                match rule.evaluate(&view) {
-                    Ok(false) => continue,
-                    Ok(true) => target = Ok(Some(*block)),
-                    Err(error) => target = Err(error),
-                }
-                break;
+        for (rule, block) in &plan.rules {
+            if self.rule_holds(id, rule)? {
+                self.strand(id).at = *block;
+                return Ok(());
             }
-            target
-        };
-        match target {
-            Ok(Some(block)) => self.strand(id).at = block,
-            Ok(None) => return Err(self.no_choice_matched(id)),
-            Err(error) => return Err(self.runtime_failure(id, &error)),
+        }
+        match plan.default {
+            Some(block) => self.strand(id).at = block,
+            None => return Err(self.no_choice_matched(id)),
         }
         Ok(())
     }
@@ -286,7 +273,8 @@ impl<'a, R: Recorder> Stepper<'a, R> {
                 self.task_event(id, "LambdaFunctionSucceeded", "TaskSucceeded", |_| {
                     details([("output", value.to_json().into())])
                 });
-                self.strand(id).data = value;
+                let strand = self.strand(id);
+                (strand.data, strand.has_result) = (value, true);
                 Flow::Continue
             }
             Err(failure) => {

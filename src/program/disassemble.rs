@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{FieldPlan, Instruction, InstructionId, Program, Table, WaitPlan};
+use super::{FieldPlan, Instruction, InstructionId, ItemsPlan, Program, RulePlan, Table, WaitPlan};
 
 impl Program {
     /// The instruction listing that `expressway disassemble` prints.
@@ -47,6 +47,8 @@ impl Program {
                 match &self.waits[wait.index()] {
                     WaitPlan::Milliseconds(time) => format!("{time} ms"),
                     WaitPlan::Until(time) => format!("until {time} ms since 1970"),
+                    WaitPlan::SecondsExpression(expression) => format!("seconds {expression}"),
+                    WaitPlan::TimestampExpression(expression) => format!("until {expression}"),
                     WaitPlan::SecondsPath(path) => format!("seconds {}", self.paths[path.index()].text()),
                     WaitPlan::TimestampPath(path) => format!("until {}", self.paths[path.index()].text()),
                 },
@@ -55,7 +57,11 @@ impl Program {
                 let choice = &self.choices[choice.index()];
                 let mut text = String::new();
                 for (rule, target) in &choice.rules {
-                    let _ = write!(text, "{rule} → {}, ", target.0);
+                    let _ = match rule {
+                        RulePlan::Condition(condition) => write!(text, "{condition} → {}, ", target.0),
+                        RulePlan::Expression(expression) => write!(text, "{expression} → {}, ", target.0),
+                        RulePlan::Constant(holds) => write!(text, "{holds} → {}, ", target.0),
+                    };
                 }
                 let default = choice.default.map_or("none".into(), |target| target.0.to_string());
                 let _ = write!(text, "default → {default}");
@@ -67,9 +73,12 @@ impl Program {
             Instruction::Map(map) => {
                 let map = &self.maps[map.index()];
                 let mut text = format!("processor {}", map.processor.0);
-                if let Some(path) = map.items {
-                    let _ = write!(text, ", items {}", self.paths[path.index()].text());
-                }
+                let _ = match &map.items {
+                    None => Ok(()),
+                    Some(ItemsPlan::Path(path)) => write!(text, ", items {}", self.paths[path.index()].text()),
+                    Some(ItemsPlan::Expression(expression)) => write!(text, ", items {expression}"),
+                    Some(ItemsPlan::Template(template)) => write!(text, ", items {}", self.templates[template.index()]),
+                };
                 if let Some(template) = map.selector {
                     let _ = write!(text, ", selector {}", self.templates[template.index()]);
                 }
@@ -82,6 +91,8 @@ impl Program {
                     format!("error {}, cause {}", self.field(fail.error.as_ref()), self.field(fail.cause.as_ref())),
                 )
             }
+            Instruction::Arguments(template) => ("Arguments", self.templates[template.index()].to_string()),
+            Instruction::Output(template) => ("Output", self.templates[template.index()].to_string()),
             Instruction::ResultSelector(template) => ("ResultSelector", self.templates[template.index()].to_string()),
             Instruction::Assign(template) => ("Assign", self.templates[template.index()].to_string()),
             Instruction::ResultPath(path) => ("ResultPath", self.reference_paths[path.index()].text().into()),
@@ -115,6 +126,7 @@ impl Program {
             None => "none".into(),
             Some(FieldPlan::Literal(value)) => shorten(&value.to_json()),
             Some(FieldPlan::Path(path)) => self.paths[path.index()].text().into(),
+            Some(FieldPlan::Expression(expression)) => expression.to_string(),
             Some(FieldPlan::Intrinsic(_)) => "intrinsic".into(),
         }
     }

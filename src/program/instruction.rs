@@ -66,6 +66,8 @@ pub enum Instruction {
     TimeLimit(TaskId),
     /// `Parameters` (or `ItemSelector`'s older form): `data` becomes what the template makes.
     Parameters(TemplateId),
+    /// `Arguments` of a JSONata state: `data` becomes what the template makes.
+    Arguments(TemplateId),
     /// `Result` of a Pass state: `data` becomes the literal.
     Result(ValueId),
     /// Calls the resource with `data` and waits; `data` becomes the result.
@@ -88,6 +90,8 @@ pub enum Instruction {
     ResultPath(ReferencePathId),
     /// `"ResultPath": null`: `data` becomes `input`.
     DiscardResult,
+    /// `Output` of a JSONata state or catcher: `data` becomes what the template makes.
+    Output(TemplateId),
     /// `OutputPath`: `data` becomes what the path finds.
     OutputPath(PathId),
     /// `"OutputPath": null`: `data` becomes `{}`.

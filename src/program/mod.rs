@@ -5,10 +5,11 @@
 mod disassemble;
 mod instruction;
 mod plan;
+mod template;
 
 use crate::{
     Value,
-    query::{Path, PayloadTemplate, ReferencePath},
+    query::{Path, ReferencePath},
 };
 
 pub use self::{
@@ -17,9 +18,10 @@ pub use self::{
         TemplateId, ValueId, WaitId,
     },
     plan::{
-        CatcherPlan, ChoicePlan, FailPlan, FieldPlan, MapPlan, ParallelPlan, RetrierPlan, StateInfo, StateType, Table,
-        TaskEvents, TaskPlan, WaitPlan,
+        CatcherPlan, ChoicePlan, FailPlan, FieldPlan, ItemsPlan, MapPlan, ParallelPlan, RetrierPlan, RulePlan,
+        StateInfo, StateType, Table, TaskEvents, TaskPlan, WaitPlan,
     },
+    template::{ExpressionPlan, TemplatePlan},
 };
 
 /// A compiled definition. Immutable; shared by all its executions.
@@ -35,8 +37,8 @@ pub struct Program {
     pub paths: Vec<Path>,
     /// Reference paths of `ResultPath`.
     pub reference_paths: Vec<ReferencePath>,
-    /// Payload templates.
-    pub templates: Vec<PayloadTemplate>,
+    /// Templates, of either query language.
+    pub templates: Vec<TemplatePlan>,
     /// `Choices`.
     pub choices: Vec<ChoicePlan>,
     /// Tasks.

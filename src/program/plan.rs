@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{InstructionId, PathId, TemplateId};
+use super::{ExpressionPlan, InstructionId, PathId, TemplateId};
 use crate::{
     Value,
     query::{Condition, Intrinsic},
@@ -14,6 +14,8 @@ use crate::{
 pub struct StateInfo {
     /// Its name.
     pub name: Text,
+    /// Whether its query language is JSONata.
+    pub is_jsonata: bool,
     /// Its type, for the names of events.
     pub kind: StateType,
     /// The instruction behind its `EnterState`, where a retry begins again.
@@ -85,6 +87,8 @@ pub enum FieldPlan {
     Literal(Value),
     /// `TimeoutSecondsPath`, `ErrorPath`, …
     Path(PathId),
+    /// `{% … %}`.
+    Expression(Box<ExpressionPlan>),
     /// `ErrorPath` and `CausePath` may call an intrinsic function.
     Intrinsic(Box<Intrinsic>),
 }
@@ -125,9 +129,20 @@ pub enum TaskEvents {
 #[derive(Clone, Debug)]
 pub struct ChoicePlan {
     /// The rules.
-    pub rules: Vec<(Condition, InstructionId)>,
+    pub rules: Vec<(RulePlan, InstructionId)>,
     /// Where `Default` begins.
     pub default: Option<InstructionId>,
+}
+
+/// What a rule of a Choice state asks.
+#[derive(Clone, Debug)]
+pub enum RulePlan {
+    /// `Variable` with an operator, `And`, `Or`, `Not`.
+    Condition(Condition),
+    /// `Condition` of a JSONata state.
+    Expression(Box<ExpressionPlan>),
+    /// A `Condition` that is no expression.
+    Constant(bool),
 }
 
 /// A Wait.
@@ -141,6 +156,10 @@ pub enum WaitPlan {
     Until(i64),
     /// `TimestampPath`.
     TimestampPath(PathId),
+    /// `Seconds` as an expression.
+    SecondsExpression(Box<ExpressionPlan>),
+    /// `Timestamp` as an expression.
+    TimestampExpression(Box<ExpressionPlan>),
 }
 
 /// A Fail.
@@ -159,11 +178,22 @@ pub struct ParallelPlan {
     pub branches: Vec<InstructionId>,
 }
 
+/// Where the items of a Map come from.
+#[derive(Clone, Debug)]
+pub enum ItemsPlan {
+    /// `ItemsPath`.
+    Path(PathId),
+    /// `Items` as an expression.
+    Expression(Box<ExpressionPlan>),
+    /// `Items` as an array, possibly with expressions in it.
+    Template(TemplateId),
+}
+
 /// A Map.
 #[derive(Clone, Debug)]
 pub struct MapPlan {
-    /// `ItemsPath`.
-    pub items: Option<PathId>,
+    /// `ItemsPath` or `Items`; none: the state's input.
+    pub items: Option<ItemsPlan>,
     /// `ItemSelector` or the older `Parameters`.
     pub selector: Option<TemplateId>,
     /// Where the item processor begins.
