@@ -249,7 +249,7 @@ impl<'a> Scanner<'a> {
         let start = self.at - 1;
         loop {
             let run = plain_run(self.body, self.at);
-            plain.extend_from_slice(&self.body[self.at..run]);
+            append_run(plain, self.body, self.at, run);
             self.at = run + 1;
             match self.body.get(run)? {
                 b'"' => return Some(&self.body[start..=run]),
@@ -274,6 +274,20 @@ impl<'a> Scanner<'a> {
                 _ => return None,
             }
         }
+    }
+}
+
+/// Appends `body[start..end]`. Between two escapes of an input stand a few bytes: a fixed number of them is copied without
+/// a call, and what is too much is cut off again.
+#[inline]
+fn append_run(plain: &mut Vec<u8>, body: &[u8], start: usize, end: usize) {
+    match body.get(start..).and_then(<[u8]>::first_chunk::<16>) {
+        Some(wide) if end - start <= wide.len() => {
+            let length = plain.len() + end - start;
+            plain.extend_from_slice(wide);
+            plain.truncate(length);
+        }
+        _ => plain.extend_from_slice(&body[start..end]),
     }
 }
 

@@ -101,14 +101,15 @@ impl ExecutionName {
 /// Appends a number in the form of a version-4 UUID.
 pub fn push_uuid(id: u128, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    /// Where the two digits of each byte stand: hyphens stand in between.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let id = (id & !(0xf000 << 64) & !(0xc000 << 48)) | (0x4000 << 64) | (0x8000 << 48);
-    for (place, byte) in id.to_be_bytes().into_iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 15)]));
+    let mut text = [b'-'; 36];
+    for (byte, place) in id.to_be_bytes().into_iter().zip(PLACES) {
+        text[place] = HEX[usize::from(byte >> 4)];
+        text[place + 1] = HEX[usize::from(byte & 15)];
     }
+    out.push_str(std::str::from_utf8(&text).expect("hexadecimal digits and hyphens are ASCII"));
 }
 
 /// A number in the form of a version-4 UUID.

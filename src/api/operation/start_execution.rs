@@ -41,9 +41,9 @@ pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>,
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
     context.shard.start(&program, start).inspect_err(refused)?;
     let mut reply = Vec::with_capacity(execution_arn.len() + 64);
-    reply.extend_from_slice(b"{\"executionArn\":");
-    write_string(&execution_arn, &mut reply);
-    reply.extend_from_slice(b",\"startDate\":");
+    reply.extend_from_slice(b"{\"executionArn\":\"");
+    reply.extend_from_slice(execution_arn.as_bytes());
+    reply.extend_from_slice(b"\",\"startDate\":");
     write_timestamp(start_time_ms, &mut reply);
     reply.push(b'}');
     Ok(reply)
@@ -134,19 +134,22 @@ fn write_outcome(
             write_string(value.as_str(), out);
         }
     }
-    out.extend_from_slice(b",\"executionArn\":");
-    write_string(&name.arn(&record.identity), out);
+    // Names and ARNs have no characters that JSON escapes: `check_name` refuses them.
+    out.extend_from_slice(b",\"executionArn\":\"");
+    out.extend_from_slice(name.arn(&record.identity).as_bytes());
+    out.push(b'"');
     if !request.metadata_only {
         out.extend_from_slice(b",\"input\":");
         out.extend_from_slice(&request.input_token);
     }
     out.extend_from_slice(b",\"inputDetails\":");
     out.extend_from_slice(included);
-    out.extend_from_slice(b",\"name\":");
+    out.extend_from_slice(b",\"name\":\"");
     match &request.name {
-        Some(name) => write_string(name, out),
-        None => write_string(&name.name(), out),
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => out.extend_from_slice(name.name().as_bytes()),
     }
+    out.push(b'"');
     if let Some(output) = &outcome.output {
         if !request.metadata_only {
             out.extend_from_slice(b",\"output\":\"");
@@ -163,9 +166,9 @@ fn write_outcome(
     }
     out.extend_from_slice(b",\"startDate\":");
     write_timestamp(outcome.start_time_ms, out);
-    out.extend_from_slice(b",\"stateMachineArn\":");
-    write_string(&record.identity.arn, out);
-    out.extend_from_slice(b",\"status\":\"");
+    out.extend_from_slice(b",\"stateMachineArn\":\"");
+    out.extend_from_slice(record.identity.arn.as_bytes());
+    out.extend_from_slice(b"\",\"status\":\"");
     out.extend_from_slice(outcome.status.as_str().as_bytes());
     out.extend_from_slice(b"\",\"stopDate\":");
     write_timestamp(outcome.stop_time_ms, out);
