@@ -110,7 +110,7 @@ impl Converter {
     /// A result.
     ///
     /// # Errors
-    /// When it is larger than [`limits::MAX_WALKED_BYTES`] or deeper than [`limits::MAX_VALUE_DEPTH`].
+    /// When it is larger than [`limits::MAX_RESULT_BYTES`] or deeper than [`limits::MAX_VALUE_DEPTH`].
     pub(super) fn to_value(&self, value: &JValue) -> Result<Evaluated, JsonataError> {
         if value.is_undefined() {
             return Ok(Evaluated::Undefined);
@@ -122,7 +122,7 @@ impl Converter {
     /// `None` for functions.
     fn value(&self, value: &JValue, depth: usize, bytes: &mut usize) -> Result<Option<Value>, JsonataError> {
         *bytes += 4;
-        if *bytes > limits::MAX_WALKED_BYTES || depth > limits::MAX_VALUE_DEPTH {
+        if *bytes > limits::MAX_RESULT_BYTES || depth > limits::MAX_VALUE_DEPTH {
             return Err(limits::memory());
         }
         Ok(Some(match value {

@@ -25,6 +25,8 @@ pub const MAX_CONVERTED_BYTES: usize = 2 << 20;
 /// Largest value that is walked as a whole (printed, compared, searched by `**`), counted as if nothing in it were shared,
 /// in bytes as JSON. The service has 6,990,256.
 pub const MAX_WALKED_BYTES: usize = 8 << 20;
+/// Largest result, counted likewise. What is larger than a payload may be fails in the engine, with another error.
+pub const MAX_RESULT_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value that an expression may build.
 pub const MAX_VALUE_DEPTH: usize = 500;
 /// Longest width of `$pad`, in characters.

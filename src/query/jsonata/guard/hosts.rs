@@ -19,6 +19,8 @@ use crate::query::jsonata::{
 type Called = Result<JValue, EvaluatorError>;
 type Host = fn(&[JValue], &Meter) -> Called;
 
+/// Memory of one tuple of a stream that binds names by `@`.
+const TUPLE_BYTES: usize = 700;
 /// Memory of one entry of an object.
 const ENTRY_BYTES: usize = 160;
 /// Memory of one piece of a text that was split, without its characters.
@@ -31,6 +33,7 @@ pub(in crate::query::jsonata) fn register(evaluator: &mut Evaluator, name: &str,
     let host: Host = match name {
         "guard:fresh" => fresh,
         "guard:items" => items,
+        "guard:tuples" => tuples,
         "guard:entry" => entry,
         "guard:entries" => entries,
         "guard:tree" => tree,
@@ -83,6 +86,13 @@ fn items(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
+/// Charges the tuples that are about to be made of a value.
+fn tuples(arguments: &[JValue], meter: &Meter) -> Called {
+    let count = argument(arguments, 0).as_array().map_or(1, Vec::len);
+    meter.bytes(count * TUPLE_BYTES)?;
+    first(arguments)
+}
+
 /// Charges an entry of an object, given its key.
 fn entry(arguments: &[JValue], meter: &Meter) -> Called {
     meter.bytes(ENTRY_BYTES + argument(arguments, 0).as_str().map_or(0, str::len))?;
@@ -110,9 +120,11 @@ fn tree(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
-/// Charges all that is in a value, as it is about to be written out.
+/// Charges all that is in a value, as it is about to be written out or spread.
 fn print(arguments: &[JValue], meter: &Meter) -> Called {
-    meter.bytes(size(argument(arguments, 0), meter)?.bytes)?;
+    let size = size(argument(arguments, 0), meter)?;
+    meter.bytes(size.bytes)?;
+    meter.items(size.values)?;
     first(arguments)
 }
 

@@ -331,10 +331,20 @@ impl Rewriter {
         let followers: Vec<_> = (0..steps.len())
             .map(|place| if place < last_expansion { Some("guard:print") } else { expands(steps.get(place + 1)) })
             .collect();
+        // `@` keeps what a step starts from, so that steps multiply.
+        let multiplies = steps.iter().any(|step| step.focus.is_some());
         let mut first_guard = None;
         let mut guarded = Vec::with_capacity(steps.len());
         for (place, (mut step, follower)) in steps.into_iter().zip(followers).enumerate() {
             step.node = match step.node {
+                AstNode::Variable(name) if place > 0 && multiplies => {
+                    let value = self.value_of(name);
+                    AstNode::FunctionApplication(boxed(self.call("guard:tuples", vec![value])))
+                }
+                AstNode::Name(name) if place > 0 && multiplies => {
+                    let path = AstNode::Path { steps: vec![PathStep::new(AstNode::Name(name))] };
+                    AstNode::FunctionApplication(boxed(self.call("guard:tuples", vec![path])))
+                }
                 AstNode::Variable(name) if place == 0 => {
                     if let (Some(guard), true) = (follower, self.is_bound(&name)) {
                         first_guard = Some(self.call(guard, vec![variable(&name)]));
