@@ -4,6 +4,7 @@
 
 pub mod condition;
 pub mod intrinsic;
+pub mod jsonata;
 pub mod path;
 pub mod payload_template;
 pub mod reference_path;

@@ -1,0 +1,346 @@
+//! Hostile expressions: each ends as an error in time and within its memory, which a counting allocator sees.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    collections::HashMap,
+};
+
+use expressway::{
+    Value,
+    clock::{Clock, SystemClock},
+    query::jsonata::{Evaluated, Expression, JsonataEnvironment},
+};
+
+/// Longest time for one expression. The limit is 150 ms on a machine that does nothing else; tests run beside each other and
+/// without optimization.
+const MAX_MS: u64 = if cfg!(debug_assertions) { 600 } else { 150 };
+/// Most memory for one expression.
+const MAX_BYTES: isize = 64 << 20;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+impl Counting {
+    fn count(bytes: isize) {
+        // Threads that end allocate and free after their counters are gone.
+        let _ = HELD.try_with(|held| {
+            held.set(held.get() + bytes);
+            let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
+        });
+    }
+}
+
+#[allow(unsafe_code, reason = "an allocator is unsafe by its contract")]
+// SAFETY: every call is handed on to the system's allocator as it came; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count(layout.size() as isize);
+        // SAFETY: the caller's obligations are those of this method.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        Self::count(-(layout.size() as isize));
+        // SAFETY: the caller's obligations are those of this method.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // While it is moved, both are held.
+        Self::count(new_size as isize);
+        Self::count(-(layout.size() as isize));
+        // SAFETY: the caller's obligations are those of this method.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Default)]
+struct Data {
+    input: Option<Value>,
+    variables: HashMap<&'static str, Value>,
+}
+
+impl JsonataEnvironment for Data {
+    fn input(&self) -> Option<&Value> {
+        self.input.as_ref()
+    }
+    fn result(&self) -> Option<&Value> {
+        None
+    }
+    fn error_output(&self) -> Option<&Value> {
+        None
+    }
+    fn context(&self) -> Option<&Value> {
+        None
+    }
+    fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.get(name)
+    }
+    fn random(&self) -> u64 {
+        1
+    }
+    fn now_ms(&self) -> u64 {
+        0
+    }
+}
+
+/// Evaluates, and returns the outcome with what it took: milliseconds and bytes.
+fn measured(text: &str, data: &Data) -> (Result<Evaluated, String>, u64, isize) {
+    let clock = SystemClock::new();
+    let expression = Expression::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let before = HELD.get();
+    PEAK.set(before);
+    let start = clock.monotonic_us();
+    let outcome = expression.evaluate(data).map_err(|error| error.to_string());
+    let milliseconds = (clock.monotonic_us() - start) / 1000;
+    (outcome, milliseconds, PEAK.get() - before)
+}
+
+/// An expression that must end as an error, within the limits.
+fn refused_with(text: &str, data: &Data) {
+    let (outcome, milliseconds, bytes) = measured(text, data);
+    let short: String = text.chars().take(120).collect();
+    println!("{milliseconds:4} ms {:6} KiB  {short}  =>  {outcome:.90?}", bytes >> 10);
+    assert!(outcome.is_err(), "{short} gives a result");
+    bounded(&short, milliseconds, bytes);
+}
+
+/// An expression that may end as it likes, within the limits.
+fn bounded_with(text: &str, data: &Data) {
+    let (outcome, milliseconds, bytes) = measured(text, data);
+    let short: String = text.chars().take(120).collect();
+    let ended = if outcome.is_ok() { "a result".into() } else { format!("{outcome:.90?}") };
+    println!("{milliseconds:4} ms {:6} KiB  {short}  =>  {ended}", bytes >> 10);
+    bounded(&short, milliseconds, bytes);
+}
+
+fn bounded(text: &str, milliseconds: u64, bytes: isize) {
+    assert!(milliseconds <= MAX_MS, "{text} takes {milliseconds} ms");
+    assert!(bytes <= MAX_BYTES, "{text} takes {bytes} bytes");
+}
+
+fn refused(text: &str) {
+    refused_with(text, &Data::default());
+}
+
+/// `$d` doubles `seed` `times` times by `step`, which names the last value `$x`.
+fn doubled(seed: &str, step: &str, times: usize, end: &str) -> String {
+    format!("($d := function($x, $n) {{ $n = 0 ? $x : $d({step}, $n - 1) }}; $x := $d({seed}, {times}); {end})")
+}
+
+#[test]
+fn pad() {
+    refused("$pad('x', 2000000000)");
+    refused("$pad('x', -2000000000, 'ab')");
+    refused("($p := $pad; $p('x', 2000000000))");
+    refused("($p := $pad(?, ?); $p('x', 2000000000))");
+    refused("'x' ~> $pad(2000000000)");
+    refused("$map([2000000000], function($n) { $pad('x', $n) })");
+    refused("[1..100000].$pad('x', 200000)");
+}
+
+#[test]
+fn pictures() {
+    let data = Data { variables: HashMap::from([("p", Value::from("#".repeat(200_000)))]), ..Data::default() };
+    refused_with("$formatNumber(1, $p & '0')", &data);
+    refused_with("$formatInteger(1, $p & '0')", &data);
+    refused_with("1 ~> $formatNumber($p & '0')", &data);
+    refused_with("($f := $formatNumber; $f(1, $p & '0'))", &data);
+    refused_with("$fromMillis(1, $p)", &data);
+    refused_with("$now($p)", &data);
+    refused(&doubled("'#'", "$x & $x", 25, "$formatNumber(1, $x)"));
+}
+
+#[test]
+fn split_of_a_huge_string() {
+    refused(&doubled("'ab'", "$x & $x", 20, "$split($x, '')"));
+    refused(&doubled("'ab'", "$x & $x", 20, "$split($x, 'b')"));
+    refused(&doubled("'ab'", "$x & $x", 20, "$split($x, /b/)"));
+    refused(&doubled("'ab'", "$x & $x", 20, "$x ~> $split('b')"));
+    refused(&doubled("'ab'", "$x & $x", 20, "($s := $split; $s($x, 'b'))"));
+    refused(&doubled("'ab'", "$x & $x", 20, "$match($x, /b/)"));
+    refused(&doubled("'a'", "$x & $x", 14, "[1..10000].$split($x, '')"));
+}
+
+#[test]
+fn replacement_growth() {
+    refused(&doubled("'aa'", "$replace($x, 'a', 'aaaa')", 20, "$length($x)"));
+    refused(&doubled("'aa'", "$replace($x, /a/, '$0$0$0')", 20, "$length($x)"));
+    refused(&doubled("'aa'", "$replace($x, /a/, function($m) { $m.match & $m.match })", 24, "$length($x)"));
+    refused(&doubled("'aa'", "$x & $x", 18, "$replace($x, 'a', $x)"));
+    refused(&doubled("'aa'", "$x & $x", 18, "$replace($x, /a/, function() { $x })"));
+    refused(&doubled("'aa'", "$x & $x", 18, "($f := function() { $x }; $replace($x, /a/, $f))"));
+    refused(&doubled("'aa'", "$x & $x", 18, "($r := $replace(?, 'a', $x); $r($x))"));
+}
+
+#[test]
+fn string_doubling() {
+    refused(&doubled("'x'", "$x & $x", 40, "$length($x)"));
+    refused(&doubled("'x'", "$join([$x, $x])", 40, "$length($x)"));
+    refused(&doubled("['x']", "[$x, $x]", 18, "$join($x, $join($x))"));
+    refused(&doubled("'x'", "$string([$x, $x])", 40, "$length($x)"));
+    refused(&doubled("'x'", "$uppercase($x & $x)", 40, "$length($x)"));
+    refused(&doubled("'x'", "$encodeUrlComponent('%' & $x)", 40, "$map([1..1000], function($i) { $d($x, 20) })"));
+    let mut text = String::from("($a0 := 'xxxxxxxx'; ");
+    for step in 1..60 {
+        text.push_str(&format!("$a{step} := $a{0} & $a{0}; ", step - 1));
+    }
+    refused(&format!("{text} $length($a59))"));
+    refused(&doubled("'xxxxxxxx'", "$x & $x", 14, "[1..1000000].($x & $string($))"));
+    refused(&doubled(
+        "'xxxxxxxx'",
+        "$x & $x",
+        14,
+        "$map([1..1000], function() { $map([1..1000], function() { $uppercase($x) }) })",
+    ));
+    refused(&doubled("'xxxxxxxx'", "$x & $x", 16, "[1..1000].$uppercase($x)"));
+    refused(&doubled("'xxxxxxxx'", "$x & $x", 16, "$map([1..1000].($x), $uppercase)"));
+}
+
+#[test]
+fn array_doubling() {
+    refused(&doubled("[1]", "[$x, $x]", 40, "$count($x)"));
+    refused(&doubled("[1]", "$append($x, $x)", 40, "$count($x)"));
+    refused(&doubled("[1]", "$x ~> $append($x)", 40, "$count($x)"));
+    refused(&doubled("[1]", "$reduce([$x, $x], $append)", 40, "$count($x)"));
+    refused(&doubled("[1]", "[[$x], [$x]].$", 40, "$count($x)"));
+    refused(&doubled("[1, 2]", "$x.($x)", 20, "$count($x)"));
+    refused(&doubled("{'a': 1}", "$merge([$x, {$string($n): $x}])", 3000, "$count($keys($x))"));
+}
+
+#[test]
+fn nested_cartesian_products() {
+    refused("[1..10000].([1..10000].([1..10000]))");
+    refused("($r := [1..10000]; $r.($r.($r)))");
+    refused("($r := [1..1000]; $map($r, function($a) { $map($r, function($b) { $map($r, function($c) { $a }) }) }))");
+    refused("($r := [1..1000]; $r.$r.$r)");
+    refused("($r := [1..10000]; $r@$a.$r@$b.{'a': $a, 'b': $b})");
+    refused("($r := [1..1000]; $r.{'a': $, 'b': $r.{'c': $r}})");
+    refused("($r := [1..1000]; [$r, $r, $r].[$r, $r, $r].[$r, $r].[$r, $r])");
+    refused("($r := [1..3000]; $zip($r, $r, $r).($r[$ > 5]))");
+    refused("($r := [1..2000]; $r[$r[$ > 1999] > 5])");
+    refused("($r := [1..3000]; $sum($r.($sum($r.($sum($r))))))");
+}
+
+#[test]
+fn shared_structure() {
+    refused(&doubled("[1]", "[[$x], [$x]]", 40, "$x.**"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x.**"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x.**.a"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$string($x)"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x & ''"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x = $d({'a': 1}, 40)"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$x ~> |**|{'b': 2}|"));
+    refused(&doubled("{'a': 1}", "{'l': $x, 'r': $x}", 40, "$distinct([$x, $d({'a': 1}, 40)])"));
+    refused(&doubled("[0]", "[[$x], [$x]]", 40, "$boolean($x)"));
+    refused(&doubled("[0]", "[[$x], [$x]]", 40, "$x ? 1 : 2"));
+    refused(&doubled("[0]", "[[$x], [$x]]", 40, "$x and 1"));
+    refused(&doubled("[{'a': 0}]", "[[$x], [$x]]", 40, "$x.a"));
+    refused(&doubled("[{'a': 0}]", "[[$x], [$x]]", 40, "$lookup($x, 'a')"));
+    refused("$reduce([1..100000], function($x, $y) { [[$x]] })");
+    refused("$string($reduce([1..20000], function($x, $y) { {'a': $x} }, 1), true)");
+}
+
+#[test]
+fn deep_recursion() {
+    refused("($f := function($n) { 1 + $f($n + 1) }; $f(0))");
+    refused("($f := function($n) { [$f($n + 1)] }; $f(0))");
+    refused("($f := function($n) { $n + $sum([$f($n + 1), $f($n + 2)]) }; $f(0))");
+    refused("($f := function($n) { $n < 2 ? $n : $f($n - 1) + $f($n - 2) }; $f(60))");
+    refused("($f := function($n) { $map([1, 2], function() { $f($n + 1) }) }; $f(0))");
+}
+
+#[test]
+fn tail_recursion() {
+    refused("($f := function() { $f() }; $f())");
+    refused("($even := function($n) { $odd($n + 1) }; $odd := function($n) { $even($n + 1) }; $even(0))");
+    refused("($f := function($x) { $f([$x, 1]) }; $f([]))");
+    refused("($f := function($x) { $f($x & 'x') }; $f(''))");
+    refused("($f := function($x) { $f({'a': $x}) }; $f(1))");
+    refused("($y := function($f) { $f($f) }; $y($y))");
+}
+
+#[test]
+fn regular_expressions() {
+    let data = Data { variables: HashMap::from([("s", Value::from("a".repeat(200_000)))]), ..Data::default() };
+    bounded_with("$match($s, /(a+)+$/)", &data);
+    bounded_with("$contains($s, /(a|a)*b/)", &data);
+    bounded_with("$replace($s, /(a*)*b/, 'x')", &data);
+    bounded_with("$contains($s, /(x+x+)+y/)", &data);
+    bounded_with("$contains($s, /^(([a-z])+.)+[A-Z]([a-z])+$/)", &data);
+    bounded_with("$contains($s, /(a|b)*a(a|b){200}c/)", &data);
+    bounded_with("$contains($s, /(a?){300}a{300}b/)", &data);
+    bounded_with("$split($s, /(.*)(.*)(.*)(.*)(.*)b/)", &data);
+    bounded_with("[1..100000].$contains($s, /(a+)+b/)", &data);
+    refused_with("$match($s, /a/)", &data);
+    assert!(Expression::parse("$match('a', /((a{1000}){1000}){1000}/)").is_err());
+    assert!(Expression::parse("$match('a', /\\w{5000}/)").is_err());
+}
+
+#[test]
+fn ranges() {
+    refused("[1..1000000000]");
+    refused("[1..9999999]");
+    refused("$count([1..9999999])");
+    refused("[-9007199254740992..9007199254740992]");
+    refused("[1..1e300]");
+    refused("$range(1, 1000000000, 1)");
+    refused("$range(0, 1e300, 1)");
+    refused("[[1..400000], [1..400000], [1..400000]]");
+    refused("$map([1..1000], function() { [1..100000] })");
+    refused("[1..1000000000] ~> $sum()");
+}
+
+#[test]
+fn parsing() {
+    let text = "[".repeat(300_000) + &"]".repeat(300_000);
+    let data = Data { variables: HashMap::from([("t", Value::from(text))]), ..Data::default() };
+    bounded_with("$parse($t)", &data);
+    let text = format!("[{}0]", "0,".repeat(1_000_000));
+    let data = Data { variables: HashMap::from([("t", Value::from(text))]), ..Data::default() };
+    refused_with("$parse($t)", &data);
+    let deep = "(".repeat(2000) + "1" + &")".repeat(2000);
+    assert!(Expression::parse(&deep).is_err());
+    assert!(Expression::parse(&format!("1{}", "+1".repeat(100_000))).is_err());
+}
+
+/// What people do write stays within the limits.
+#[test]
+fn ordinary_work_is_not_refused() {
+    let items = Value::array((0..2000).map(|place| {
+        Value::object([
+            ("id", Value::from(place)),
+            ("price", Value::from(f64::from(place) * 1.5)),
+            ("name", Value::from("item")),
+        ])
+    }));
+    let data = Data { input: Some(Value::object([("items", items)])), ..Data::default() };
+    for text in [
+        "$states.input.items[price > 10].name",
+        "$sum($states.input.items.(price * 2))",
+        "$states.input.items.{'id': id, 'cost': price * 1.2, 'label': name & '-' & id}",
+        "$reduce($states.input.items.price, function($a, $b) { $a + $b })",
+        "$states.input.items^(>price)[0].id",
+        "$join($states.input.items.name, ', ')",
+        "$distinct($states.input.items.id)",
+        "$split($join($states.input.items.name, ','), ',')",
+        "$replace($join($states.input.items.name, ','), /t(.)/, '$1$1')",
+        "$states.input.items{name: $sum(price)}",
+        "$string($states.input)",
+        "$match($join($states.input.items.name, ','), /i.{2}m/).index",
+    ] {
+        let (outcome, milliseconds, bytes) = measured(text, &data);
+        println!("{milliseconds:4} ms {:6} KiB  {text}", bytes >> 10);
+        assert!(matches!(outcome, Ok(Evaluated::Value(_))), "{text}: {outcome:?}");
+    }
+}
