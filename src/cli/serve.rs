@@ -100,7 +100,8 @@ fn run(settings: Settings) -> Result<bool, String> {
         builder = with_lambda(builder, endpoint)?;
     }
     settings.simulation.check_default()?;
-    let runtime = settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    let runtime =
+        settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
         settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;

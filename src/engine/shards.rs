@@ -172,6 +172,8 @@ impl Engine {
             stopping: AtomicBool::new(false),
         });
         let mut seeds = fastrand::Rng::with_seed(options.seed);
+        // Drawn before those of the shards, so that executions have the same names on any number of them.
+        let random = AtomicU64::new(seeds.u64(..));
         let mut threads = Vec::with_capacity(shards);
         for index in 0..shards {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -183,7 +185,7 @@ impl Engine {
                 })?;
             threads.push(thread);
         }
-        Ok(Self { shared, threads: Mutex::new(threads), random: AtomicU64::new(seeds.u64(..)) })
+        Ok(Self { shared, threads: Mutex::new(threads), random })
     }
 
     /// Number of shards.

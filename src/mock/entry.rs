@@ -1,6 +1,6 @@
 //! A value of the mock configuration file with its place in it, so that every complaint says where.
 
-use crate::value::{ObjectView, ValueRef, View};
+use crate::value::{Number, ObjectView, ValueRef, View};
 
 /// What is wrong with the file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +76,7 @@ impl<'a> Entry<'a> {
 
     /// An integer from 0.
     pub(super) fn integer(&self) -> Result<u64, Problem> {
-        let integer =
-            self.value.as_number().and_then(|number| number.as_i64()).and_then(|number| u64::try_from(number).ok());
+        let integer = self.value.as_number().and_then(Number::as_i64).and_then(|number| u64::try_from(number).ok());
         integer.ok_or_else(|| self.problem("this must be an integer of at least 0"))
     }
 

@@ -11,6 +11,7 @@ use crate::{
     Value,
     query::{Environment, PayloadTemplate},
     task::{MockedAnswer, TaskError, TaskRequest, TaskResult, TestCaseCall},
+    value::ValueRef,
 };
 
 /// What an invocation comes to, and how long that takes.
@@ -91,7 +92,7 @@ impl Outcome {
             Answer::Template(template) => evaluate(template, invocation, delay_ms, draw(Purpose::Template)),
             Answer::TemplateAlone(template) => {
                 let made = evaluate(template, invocation, delay_ms, draw(Purpose::Template));
-                made.map(|made| made.get(ALONE).map(|alone| alone.to_value()).unwrap_or_default())
+                made.map(|made| made.get(ALONE).map(ValueRef::to_value).unwrap_or_default())
             }
         };
         MockedAnswer::After { delay_ms, result }
@@ -254,7 +255,7 @@ mod tests {
         for execution in 0..20_000 {
             match answer(&outcome, execution, "{}") {
                 MockedAnswer::After { delay_ms: 5, result: Ok(value) } if value.as_str() == Some("ok") => {
-                    counts[0] += 1
+                    counts[0] += 1;
                 }
                 MockedAnswer::After { delay_ms: 1, result: Err(_) } => counts[1] += 1,
                 MockedAnswer::Never => counts[2] += 1,

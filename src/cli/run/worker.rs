@@ -99,9 +99,16 @@ impl Worker {
             self.refused(number, record, error_name::DATA_LIMIT_EXCEEDED, &cause, piece);
             return None;
         }
-        let name = ExecutionName { name: None, id: shard.random() };
-        let start =
-            ExecutionStart { machine: Arc::clone(&self.machine), name, input, synchronous: false, test_case: None };
+        let Machine { program, identity, test_case } = &self.machine;
+        // What a test case draws depends on the execution: with numbers by line each line draws the same in every run.
+        let id = if test_case.is_some() { u128::from(number).wrapping_mul(LINE_ID_FACTOR) } else { shard.random() };
+        let start = ExecutionStart {
+            machine: Arc::clone(identity),
+            name: ExecutionName { name: None, id },
+            input,
+            synchronous: false,
+            test_case: test_case.clone(),
+        };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));
         let started = match &recorder {
             None => shard.start_sync(program, start),

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::ServeArguments;
 use crate::{
-    cli::simulation::{Simulation, SimulationArguments},
     api::Accept,
+    cli::simulation::{Simulation, SimulationArguments},
     model::{action::Action, arn::Home},
     throttle::{BucketSize, ThrottleTable},
 };
