@@ -1,5 +1,7 @@
 //! Simulated services from end to end: a runtime, a mock configuration, and executions that run its test cases.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap, as tests do")]
+
 use std::sync::Arc;
 
 use expressway::{

@@ -34,6 +34,7 @@
 //! use std::sync::Arc;
 //! use expressway::{Runtime, Value, clock::SystemClock, mock::MockConfiguration};
 //!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let file = r#"{
 //!   "StateMachines": {
 //!     "order": {
@@ -66,7 +67,6 @@
 //!     "AnyFunction": {"LatencyMilliseconds": {"Samples": [8, 9, 9, 11, 75]}, "*": {"ReturnTemplate": "$"}}
 //!   }
 //! }"#;
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mocked = MockConfiguration::parse("mock.json", file.into(), Arc::new(SystemClock::new()))?;
 //! let runtime = Runtime::builder().mocked_integrations(Arc::new(mocked)).build()?;
 //! let machine = runtime.publish(
