@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Latency of the calls that do not hang.
 const LATENCY_MS: u64 = 10;
+/// Longest latency that is told apart from others, in nanoseconds.
+const MOST_NS: u64 = 60_000_000_000;
 /// Turns of each callee.
 const TURNS: usize = 2;
 
@@ -60,7 +62,7 @@ fn turn(
     let found = on_shards(&runtime, move |shard, sender| {
         let (machine, test_case) = (Arc::clone(&machine), Arc::clone(&test_case));
         Box::pin(async move {
-            let latencies = Rc::new(RefCell::new(Histogram::<u64>::new(3).expect("three digits are allowed")));
+            let latencies = Rc::new(RefCell::new(histogram()));
             let clock = RunClock::start();
             let mut due_ns = 0;
             while due_ns < length_ns {
@@ -86,7 +88,7 @@ fn turn(
             let _ = sender.send(latencies.borrow().clone());
         })
     })?;
-    let mut all = Histogram::<u64>::new(3).map_err(|error| Failure::new(error.to_string()))?;
+    let mut all = histogram();
     for latencies in &found {
         all.add(latencies).map_err(|error| Failure::new(error.to_string()))?;
     }
@@ -94,4 +96,8 @@ fn turn(
         return Err(Failure::new("no execution ended"));
     }
     Ok((all.value_at_quantile(0.99) as f64 / 1e6, runtime.executions_in_flight()))
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MOST_NS, 3).expect("the bounds and three digits are allowed")
 }

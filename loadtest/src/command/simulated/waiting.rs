@@ -7,7 +7,6 @@ use crate::machine;
 use crate::process::ProcessId;
 use expressway::Value;
 use expressway::runtime::Started;
-use hdrhistogram::Histogram;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +18,10 @@ const READ_EVERY: Duration = Duration::from_millis(20);
 
 /// What a shard found.
 struct Found {
-    /// Milliseconds off, plus [`ZERO`].
-    off_ms: Histogram<u64>,
+    /// Milliseconds off.
+    off_ms: Vec<i64>,
     wrong: usize,
 }
-
-/// A histogram has no negative values: this one stands for 0.
-const ZERO: u64 = 1_000_000;
 
 pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failure> {
     let shards = machine::cores();
@@ -41,7 +37,7 @@ pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failur
         let machine = Arc::clone(&machine);
         Box::pin(async move {
             let mut completions = Vec::with_capacity(count / shards);
-            let mut found = Found { off_ms: histogram(), wrong: 0 };
+            let mut found = Found { off_ms: Vec::new(), wrong: 0 };
             let test_case: Arc<str> = "Waiting".into();
             for number in 0..count / shards {
                 let input = Value::object([("order", Value::from(number))]);
@@ -62,7 +58,7 @@ pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failur
                 match (outcome, drawn_ms) {
                     (Some(outcome), Some(drawn_ms)) => {
                         let took_ms = outcome.stop_time_ms - outcome.start_time_ms;
-                        found.off_ms.saturating_record((ZERO + took_ms).saturating_sub(drawn_ms));
+                        found.off_ms.push(took_ms as i64 - drawn_ms as i64);
                     }
                     _ => found.wrong += 1,
                 }
@@ -74,15 +70,13 @@ pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failur
     drop(watched.0);
     let (all_waited_ms, most_waiting, most_bytes) =
         watcher.join().map_err(|_| Failure::new("the watcher failed"))??;
-    let mut off_ms = histogram();
-    for found in &found {
-        off_ms.add(&found.off_ms).map_err(|error| Failure::new(error.to_string()))?;
-    }
+    let mut off_ms: Vec<i64> = found.iter().flat_map(|found| &found.off_ms).copied().collect();
+    off_ms.sort_unstable();
     let wrong: usize = found.iter().map(|found| found.wrong).sum();
     if wrong > 0 {
         return Err(Failure::new(format!("{wrong} executions did not wait and succeed")));
     }
-    let off = |quantile| off_ms.value_at_quantile(quantile) as f64 - ZERO as f64;
+    let off = |percent| off_ms.get(off_ms.len().saturating_sub(1) * percent / 100).map_or(0.0, |off| *off as f64);
     let bytes = most_bytes.saturating_sub(before_bytes) as f64 / most_waiting.max(1) as f64;
     Ok(Figures {
         title: "waiting: executions that wait for a mocked call",
@@ -90,18 +84,13 @@ pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failur
             ("executions_at_once", most_waiting as f64),
             ("all_started_after_ms", all_waited_ms),
             ("bytes_each", bytes),
-            ("min_off_ms", off_ms.min() as f64 - ZERO as f64),
-            ("p50_off_ms", off(0.5)),
-            ("p99_off_ms", off(0.99)),
-            ("max_off_ms", off_ms.max() as f64 - ZERO as f64),
+            ("min_off_ms", off(0)),
+            ("p50_off_ms", off(50)),
+            ("p99_off_ms", off(99)),
+            ("max_off_ms", off(100)),
         ],
         limited: 2,
     })
-}
-
-fn histogram() -> Histogram<u64> {
-    // Seven digits of two million would be too many for the type; the values are few, so five serve.
-    Histogram::new_with_bounds(1, 2 * ZERO, 5).unwrap_or_else(|_| Histogram::new(5).expect("five digits are allowed"))
 }
 
 /// Reads memory until the measurement is over: when all were started, and memory when most executions waited.
