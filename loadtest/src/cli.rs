@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::command::{baseline, compare, in_process, ready, run, waiting};
+use crate::command::{baseline, compare, in_process, ready, run, simulated, waiting};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -25,6 +25,7 @@ Examples:
   loadtest in-process --workload w2 --threads 1
   loadtest compare --workload w1 --pairs 5
   loadtest waiting --count 1000000
+  loadtest simulated --only waiting --count 200000
   loadtest ready --definitions 100
 
 Exit codes: 0 measured and all well, 1 measured with errors or past a limit, 2 not measured."
@@ -41,6 +42,7 @@ enum Command {
     Baseline(baseline::BaselineArguments),
     Compare(compare::CompareArguments),
     Waiting(waiting::WaitingArguments),
+    Simulated(simulated::SimulatedArguments),
     Ready(ready::ReadyArguments),
 }
 
@@ -61,6 +63,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Baseline(arguments) => baseline::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),
+        Command::Simulated(arguments) => simulated::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
     };
     match finding {

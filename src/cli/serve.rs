@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 use clap::Args;
 
 use self::{definitions::Definitions, settings::Settings};
+use super::simulation::SimulationArguments;
 use crate::{
     api::{Accept, Server, ServerSettings},
     runtime::{Runtime, RuntimeBuilder},
@@ -57,6 +58,8 @@ pub struct ServeArguments {
     /// [default: balanced].
     #[arg(long, env = "EXPRESSWAY_ACCEPT", value_name = "balanced|reuseport")]
     pub accept: Option<Accept>,
+    #[command(flatten)]
+    pub simulation: SimulationArguments,
     /// TOML file with any of these settings, named as the flags are with _ for -.
     #[arg(long, env = "EXPRESSWAY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -96,7 +99,9 @@ fn run(settings: Settings) -> Result<bool, String> {
     if let Some(endpoint) = &settings.lambda_endpoint {
         builder = with_lambda(builder, endpoint)?;
     }
-    let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    settings.simulation.check_default()?;
+    let runtime =
+        settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
         settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;

@@ -4,10 +4,14 @@ mod handlers;
 pub mod in_process;
 #[cfg(feature = "server")]
 pub mod lambda;
+mod mocked;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-pub use self::handlers::Handlers;
+pub use self::{
+    handlers::Handlers,
+    mocked::{MockedAnswer, MockedIntegrations, TestCaseCall, TestCaseError},
+};
 use crate::{Value, value::Text};
 
 /// A call that a Task state makes.
@@ -21,6 +25,8 @@ pub struct TaskRequest {
     pub credentials: Option<Value>,
     /// How long the call may take, in milliseconds from now; the call is dropped when they are over.
     pub deadline_ms: u64,
+    /// Where in the execution it is made; only of executions that run a test case.
+    pub test_case: Option<Box<TestCaseCall>>,
 }
 
 /// Why a call failed; the state's `Retry` and `Catch` see it.
@@ -45,6 +51,19 @@ pub type TaskResult = Result<Value, TaskError>;
 /// A call under way. Dropping it cancels the call.
 pub type TaskFuture = Pin<Box<dyn Future<Output = TaskResult> + Send>>;
 
+/// A handler that needs no waiting: it has the result when it returns.
+pub type TaskFunction = dyn Fn(Value) -> TaskResult + Send + Sync;
+
+/// How a call stands when it was begun.
+pub enum TaskAnswer {
+    /// It has ended.
+    Now(TaskResult),
+    /// It is under way.
+    Later(TaskFuture),
+    /// It is simulated: nothing is under way, and the answer comes after a time or never.
+    Mocked(MockedAnswer),
+}
+
 /// Answers the calls of Task states to some resources.
 ///
 /// `invoke` is called on the shard that runs the execution and must not block. The future is polled there too, and is
@@ -54,4 +73,10 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = TaskResult> + Send>>;
 pub trait TaskHandler: Send + Sync + 'static {
     /// Begins a call.
     fn invoke(&self, request: TaskRequest) -> TaskFuture;
+
+    /// The handler as a function from the effective input to the result, when it is one. It is called in the place of
+    /// `invoke`, on whichever thread runs the execution, threads of the embedding program included; it must not block.
+    fn function(&self) -> Option<&TaskFunction> {
+        None
+    }
 }

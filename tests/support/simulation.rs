@@ -103,6 +103,7 @@ pub fn start(input: Value, synchronous: bool, name: &str) -> ExecutionStart {
         name: ExecutionName { name: Some(name.into()), id: 7 },
         input,
         synchronous,
+        test_case: None,
     }
 }
 
@@ -184,7 +185,7 @@ fn perform<T: Tasks>(
             agenda.cancel(signal);
             old_signals.push(signal);
         }
-        Effect::Invoke { signal, task, input, credentials, timeout_ms } => {
+        Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case: _ } => {
             let resource = program.tasks[task.index()].resource.to_string();
             let call = Call { resource, input, credentials, at_ms: now_ms };
             let answer = tasks.answer(&call);

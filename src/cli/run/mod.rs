@@ -25,11 +25,11 @@ use clap::Args;
 use self::{
     lines::{Batch, LineReader},
     summary::{Progress, Summary},
-    worker::Worker,
+    worker::{Machine, Worker},
     writer::{Written, write_records},
 };
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load};
-use crate::{Runtime, model::execution::MachineIdentity, program::Program};
+use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, simulation::SimulationArguments};
+use crate::{Runtime, model::execution::MachineIdentity};
 
 /// Batches that wait for one shard.
 const QUEUED_BATCHES: usize = 4;
@@ -44,7 +44,8 @@ const QUEUED_PIECES: usize = 64;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  expressway run order.asl.json --input events.ndjson --output results.ndjson\n  \
                   tail -f events.ndjson | expressway run order.asl.json --ordered\n  \
-                  expressway run order.asl.json --input events.ndjson --trace 1")]
+                  expressway run order.asl.json --input events.ndjson --trace 1\n  \
+                  expressway run order.asl.json --input events.ndjson --mock mock.json --mock-case Load --wait-time-scale 0.01")]
 pub(super) struct RunArguments {
     /// Amazon States Language, as JSON.
     definition: PathBuf,
@@ -69,6 +70,8 @@ pub(super) struct RunArguments {
     /// Endpoint of a Lambda service for Task states that call functions.
     #[arg(long, value_name = "URL", env = "LAMBDA_ENDPOINT")]
     lambda_endpoint: Option<String>,
+    #[command(flatten)]
+    simulation: SimulationArguments,
 }
 
 #[allow(clippy::print_stderr, reason = "errors of the command line")]
@@ -96,22 +99,23 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     if let Some(endpoint) = &arguments.lambda_endpoint {
         builder = super::serve::with_lambda(builder, endpoint)?;
     }
-    let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
-    let home = crate::model::arn::Home::default();
     let name = machine_name(&arguments.definition);
-    let machine = Arc::new(MachineIdentity {
+    let simulation = arguments.simulation.load()?;
+    let test_case = simulation.test_case_of(&name)?;
+    let runtime = simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    let home = crate::model::arn::Home::default();
+    let identity = Arc::new(MachineIdentity {
         arn: home.state_machine_arn(&name),
         execution_arn_prefix: home.express_execution_arn_prefix(&name),
         name,
         role_arn: String::new(),
     });
-    run_lines(&runtime, program, machine, input, output, arguments)
+    run_lines(&runtime, Machine { program, identity, test_case }, input, output, arguments)
 }
 
 fn run_lines(
     runtime: &Runtime,
-    program: Arc<Program>,
-    machine: Arc<MachineIdentity>,
+    machine: Machine,
     input: Input,
     output: Box<dyn Write + Send>,
     arguments: &RunArguments,
@@ -125,7 +129,7 @@ fn run_lines(
         queues.push(sender);
         receivers.push(std::sync::Mutex::new(Some(receiver)));
     }
-    let worker = Worker { program, machine, progress: Arc::clone(&progress), pieces, trace: arguments.trace };
+    let worker = Worker { machine, progress: Arc::clone(&progress), pieces, trace: arguments.trace };
     let started = runtime.spawn_on_shards(move |shard| {
         let receiver = receivers[shard.index()].lock().ok().and_then(|mut receiver| receiver.take());
         let worker = worker.clone();

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::ServeArguments;
 use crate::{
     api::Accept,
+    cli::simulation::{Simulation, SimulationArguments},
     model::{action::Action, arn::Home},
     throttle::{BucketSize, ThrottleTable},
 };
@@ -36,6 +37,7 @@ pub(super) struct Settings {
     pub(super) max_in_flight: usize,
     pub(super) drain_timeout: Duration,
     pub(super) accept: Accept,
+    pub(super) simulation: Simulation,
 }
 
 /// The file of `--config`.
@@ -52,6 +54,9 @@ struct ConfigFile {
     max_in_flight: Option<usize>,
     drain_timeout: Option<u64>,
     accept: Option<String>,
+    mock: Option<PathBuf>,
+    mock_case: Option<String>,
+    wait_time_scale: Option<f64>,
 }
 
 /// The file of `--throttle`.
@@ -103,7 +108,13 @@ impl Settings {
         let local = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT));
         let throttle = arguments.throttle.or(file.throttle);
         let drain_seconds = arguments.drain_timeout.or(file.drain_timeout).unwrap_or(DEFAULT_DRAIN_SECONDS);
+        let simulation = arguments.simulation.or(SimulationArguments {
+            mock: file.mock,
+            mock_case: file.mock_case,
+            wait_time_scale: file.wait_time_scale,
+        });
         Ok(Self {
+            simulation: simulation.load()?,
             listen: arguments.listen.or(file.listen).unwrap_or(local),
             definitions: arguments.definitions.or(file.definitions),
             home,

@@ -132,7 +132,7 @@ mod tests {
 
     fn call(resource: &str, input: &str) -> Result<Call, TaskError> {
         let input = Value::parse(input).unwrap();
-        Call::of(&TaskRequest { resource: resource.into(), input, credentials: None, deadline_ms: 1 })
+        Call::of(&TaskRequest { resource: resource.into(), input, credentials: None, deadline_ms: 1, test_case: None })
     }
 
     const INVOKE: &str = "arn:aws:states:::lambda:invoke";
