@@ -56,11 +56,11 @@ impl Program {
         }
         for (name, access) in &references.variable_access {
             if let Some(value) = environment.variable(name) {
-                context.bind(name.to_string(), converter.to_base(value, access)?);
+                context.bind(name.to_string(), converter.convert(value, access)?);
             }
         }
         let document = match environment.document() {
-            Some(document) => converter.to_base(document, &Access { whole: true, members: Vec::new() })?,
+            Some(document) => converter.convert(document, &Access { whole: true, members: Vec::new() })?,
             None => JValue::Undefined,
         };
         let options = EvaluatorOptions {
@@ -79,7 +79,7 @@ impl Program {
             guard::register(&mut evaluator, name, &meter);
         }
         match evaluator.evaluate(&self.ast, &document) {
-            Ok(value) => converter.to_value(&value),
+            Ok(value) => converter.result(&value),
             Err(error) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
         }
     }
@@ -102,7 +102,7 @@ fn states<E: JsonataEnvironment>(
     let mut put = |name: &str, value: Option<&Value>| {
         let access = if access.whole { Some(&all) } else { access.member(name) };
         if let (Some(access), Some(value)) = (access, value) {
-            states.insert(name.to_owned(), converter.to_base(value, access)?);
+            states.insert(name.to_owned(), converter.convert(value, access)?);
         }
         Ok(())
     };

@@ -200,3 +200,6 @@ impl fmt::Display for Expression {
         write!(formatter, "{{% {} %}}", self.text)
     }
 }
+
+#[cfg(test)]
+mod tests;
