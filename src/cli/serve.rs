@@ -7,11 +7,12 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 
 use clap::Args;
 
+pub(super) use self::settings::read_services;
 use self::{definitions::Definitions, settings::Settings};
+use super::services::with_services;
 use crate::{
     api::{Accept, Server, ServerSettings},
-    runtime::{Runtime, RuntimeBuilder},
-    task::lambda::Lambda,
+    runtime::Runtime,
     throttle::Throttle,
 };
 
@@ -81,21 +82,11 @@ fn report(message: &str) {
     eprintln!("expressway: {message}");
 }
 
-/// Lets a Lambda service answer Task states that call functions.
-pub(super) fn with_lambda(builder: RuntimeBuilder, endpoint: &str) -> Result<RuntimeBuilder, String> {
-    let lambda = Lambda::new(endpoint).map_err(|error| format!("--lambda-endpoint {endpoint}: {error}"))?;
-    Ok(builder
-        .handler("arn:aws:lambda:", Arc::new(lambda.clone()))
-        .handler("arn:aws:states:::lambda:invoke", Arc::new(lambda)))
-}
-
 /// Runs the server. True when everything had ended before the drain timeout.
 fn run(settings: Settings) -> Result<bool, String> {
-    let mut builder =
-        Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
-    if let Some(endpoint) = &settings.lambda_endpoint {
-        builder = with_lambda(builder, endpoint)?;
-    }
+    let region = settings.home.region.clone();
+    let builder = Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
+    let builder = with_services(builder, &settings.services, &region, settings.lambda_endpoint.as_deref())?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =

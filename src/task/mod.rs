@@ -1,6 +1,10 @@
 //! What Task states call: the [`TaskHandler`] contract, and its adapters.
 
+#[cfg(feature = "services")]
+pub mod aws;
 mod handlers;
+#[cfg(feature = "server")]
+pub mod http;
 pub mod in_process;
 #[cfg(feature = "server")]
 pub mod lambda;

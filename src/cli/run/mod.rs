@@ -28,7 +28,7 @@ use self::{
     worker::Worker,
     writer::{Written, write_records},
 };
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load};
+use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, services::with_services};
 use crate::{Runtime, model::execution::MachineIdentity, program::Program};
 
 /// Batches that wait for one shard.
@@ -69,6 +69,9 @@ pub(super) struct RunArguments {
     /// Endpoint of a Lambda service for Task states that call functions.
     #[arg(long, value_name = "URL", env = "LAMBDA_ENDPOINT")]
     lambda_endpoint: Option<String>,
+    /// TOML file whose table `services` says what tasks reach: the one that `serve` takes.
+    #[arg(long, value_name = "FILE", env = "EXPRESSWAY_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 #[allow(clippy::print_stderr, reason = "errors of the command line")]
@@ -93,9 +96,9 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     if let Some(shards) = arguments.shards {
         builder = builder.shards(usize::from(shards));
     }
-    if let Some(endpoint) = &arguments.lambda_endpoint {
-        builder = super::serve::with_lambda(builder, endpoint)?;
-    }
+    let services = arguments.config.as_deref().map(super::serve::read_services).transpose()?.unwrap_or_default();
+    let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| crate::model::arn::Home::default().region);
+    builder = with_services(builder, &services, &region, arguments.lambda_endpoint.as_deref())?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
     let home = crate::model::arn::Home::default();
     let name = machine_name(&arguments.definition);

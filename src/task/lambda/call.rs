@@ -5,7 +5,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use crate::{
     Value,
     model::error_name,
-    task::{TaskError, TaskRequest},
+    task::{TaskError, TaskRequest, http::percent_encode},
     value::View,
 };
 
@@ -79,11 +79,11 @@ impl Call {
     /// The path of the Invoke API for this function.
     pub(super) fn path_and_query(&self) -> String {
         let mut path = String::from("/2015-03-31/functions/");
-        percent_encode(&self.function, &mut path);
+        percent_encode(&self.function, b"", &mut path);
         path.push_str("/invocations");
         if let Some(qualifier) = &self.qualifier {
             path.push_str("?Qualifier=");
-            percent_encode(qualifier, &mut path);
+            percent_encode(qualifier, b"", &mut path);
         }
         path
     }
@@ -109,20 +109,6 @@ fn split_function(text: &str) -> (String, Option<String>) {
     match name.split_once(':') {
         Some((name, qualifier)) => (name.to_owned(), Some(qualifier.to_owned())),
         None => (name.to_owned(), None),
-    }
-}
-
-/// Appends a part of a path or query, its reserved characters escaped (RFC 3986, section 2).
-fn percent_encode(text: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
     }
 }
 
