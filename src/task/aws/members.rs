@@ -39,9 +39,6 @@ pub(super) fn to_wire(service: &Service, value: ValueRef<'_>) -> Value {
 
 /// A result as a definition sees it.
 pub(super) fn from_wire(service: &Service, value: ValueRef<'_>) -> Value {
-    if !service.camel && service.has_plain_members() {
-        return value.to_value();
-    }
     walk(service, value, true, &|member, value| {
         if service.is_blob(member) {
             let bytes = BASE64_STANDARD.decode(value.as_str()?).ok()?;
@@ -58,11 +55,11 @@ pub(super) fn from_wire(service: &Service, value: ValueRef<'_>) -> Value {
 /// A time as the Java SDK writes it: without a fraction of nothing.
 pub(super) fn instant(epoch_ms: u64) -> String {
     let text = iso8601_ms(epoch_ms);
-    if epoch_ms % 1000 == 0 { text.replace(".000Z", "Z") } else { text }
+    if epoch_ms.is_multiple_of(1000) { text.replace(".000Z", "Z") } else { text }
 }
 
 fn seconds(epoch_ms: u64) -> Value {
-    if epoch_ms % 1000 == 0 { Value::from(epoch_ms / 1000) } else { Value::from(epoch_ms as f64 / 1000.0) }
+    if epoch_ms.is_multiple_of(1000) { Value::from(epoch_ms / 1000) } else { Value::from(epoch_ms as f64 / 1000.0) }
 }
 
 /// Whether two names of a member differ in the case of their first letter at most.
@@ -81,7 +78,8 @@ fn walk(
     match value.view() {
         View::Object(entries) => {
             let mut built = ObjectBuilder::with_capacity(entries.len());
-            for (key, value) in entries.iter() {
+            // The SDK leaves out what a service sends as null.
+            for (key, value) in entries.iter().filter(|(_, value)| !(capital && value.is_null())) {
                 let wire = if service.camel { with_first(key, false) } else { key.into() };
                 let name = if service.camel && capital { with_first(key, true) } else { wire.clone() };
                 let value = match special(wire.as_str(), value) {
@@ -162,6 +160,7 @@ mod tests {
         assert_eq!(sent("dynamodb", r#"{"Item":{"id":{"S":"1"}}}"#), r#"{"Item":{"id":{"S":"1"}}}"#);
         let item = r#"{"Items":[{"id":{"S":"1"}}],"TableName":"t"}"#;
         assert_eq!(received("dynamodb", item), item);
+        assert_eq!(received("sqs", r#"{"MessageId":"m","SequenceNumber":null}"#), r#"{"MessageId":"m"}"#);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Optimized {
             let answer =
                 query::call(client, action, parameters).await.map_err(|failure| self.not_answered(&failure))?;
             let (metadata, answer) = Metadata::of(answer);
-            let result = query::result(answer).map_err(|error| {
+            let result = query::result(&answer).map_err(|error| {
                 let modelled = error.is_modelled_by_default();
                 error.optimized(self.prefix, self.display, self.base, modelled)
             })?;

@@ -85,10 +85,10 @@ fn pair(name: &str, value: &str, form: &mut String) {
 }
 
 /// The result in an answer, or the error that it tells.
-pub(super) fn result(answer: HttpAnswer) -> Result<Value, ServiceError> {
+pub(super) fn result(answer: &HttpAnswer) -> Result<Value, Box<ServiceError>> {
     let root = std::str::from_utf8(&answer.body).ok().and_then(Element::parse).unwrap_or_default();
     if !answer.status.is_success() {
-        return Err(error(&answer, &root));
+        return Err(Box::new(error(answer, &root)));
     }
     let result = root.children.iter().find(|child| child.name.ends_with("Result"));
     Ok(result.map_or_else(Value::empty_object, value_of))
@@ -133,7 +133,7 @@ pub(super) async fn perform_sdk(client: &Client, action: &str, parameters: &Valu
         return Err(unusable_parameters(parameters, "The parameters must be an OBJECT"));
     }
     let answer = call(client, action, parameters).await.map_err(|failure| not_answered("Sns", &failure))?;
-    result(answer).map_err(|error| {
+    result(&answer).map_err(|error| {
         let modelled = error.is_modelled_by_default();
         error.sdk("Sns", modelled)
     })
@@ -177,10 +177,10 @@ mod tests {
     fn results_and_errors_are_elements() {
         let body = "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult><ResponseMetadata/>\
                     </PublishResponse>";
-        assert_eq!(result(answer(200, body)).ok().unwrap().to_json(), r#"{"MessageId":"m"}"#);
+        assert_eq!(result(&answer(200, body)).ok().unwrap().to_json(), r#"{"MessageId":"m"}"#);
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>No topic</Message></Error>\
                     <RequestId>r</RequestId></ErrorResponse>";
-        let error = result(answer(404, body)).err().unwrap().optimized("SNS", "AmazonSNS", "AmazonSNSException", true);
+        let error = result(&answer(404, body)).err().unwrap().optimized("SNS", "AmazonSNS", "AmazonSNSException", true);
         assert_eq!(error.error.as_str(), "SNS.NotFoundException");
         assert!(
             error.cause.as_str().starts_with("No topic (Service: AmazonSNS; Status Code: 404; Error Code: NotFound; ")

@@ -141,7 +141,7 @@ pub(super) async fn perform(client: &Client, action: Action<'_>, parameters: &Va
         let modelled = MODELLED.contains(&error.code.as_str());
         return Err(error.sdk(PREFIX, modelled));
     }
-    Ok(result(operation, answer))
+    Ok(result(operation, &answer))
 }
 
 /// Sends a request to a bucket: by its path where an endpoint is set, by its host at AWS.
@@ -209,7 +209,7 @@ fn request(operation: &Operation, key: &str, parameters: &Value) -> Result<Servi
     Ok(ServiceRequest { method: operation.method.clone(), path, headers, body })
 }
 
-fn result(operation: &Operation, answer: HttpAnswer) -> Value {
+fn result(operation: &Operation, answer: &HttpAnswer) -> Value {
     let mut result = ObjectBuilder::with_capacity(12);
     if operation.object {
         for (member, name, kind) in HEADERS {
@@ -250,22 +250,25 @@ fn member_of(text: &str, kind: Kind) -> Value {
     read.unwrap_or_else(|| Value::from(text))
 }
 
+/// Elements that may be there several times.
+const LISTS: &[&str] = &["ChecksumAlgorithm", "CommonPrefixes", "Contents"];
+
 /// A list of objects: elements that may be there several times are arrays. Elements nest no deeper than their parser lets
 /// them.
 fn listed(element: &Element) -> Value {
     let mut object = ObjectBuilder::with_capacity(element.children.len());
-    for name in ["CommonPrefixes", "Contents"] {
+    for name in LISTS {
         let mut items = ArrayBuilder::default();
         let mut any = false;
-        for child in element.children.iter().filter(|child| child.name == name) {
-            items.push(listed(child));
+        for child in element.children.iter().filter(|child| child.name == *name) {
+            items.push(if child.children.is_empty() { child.text.as_str().into() } else { listed(child) });
             any = true;
         }
         if any {
-            object.push(name.into(), items.finish());
+            object.push((*name).into(), items.finish());
         }
     }
-    for child in element.children.iter().filter(|child| !matches!(child.name.as_str(), "CommonPrefixes" | "Contents")) {
+    for child in element.children.iter().filter(|child| !LISTS.contains(&child.name.as_str())) {
         let value = match child.name.as_str() {
             _ if !child.children.is_empty() => listed(child),
             "IsTruncated" => member_of(&child.text, Kind::Bool),

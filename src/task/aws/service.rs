@@ -106,11 +106,6 @@ impl Service {
         &self.names
     }
 
-    /// Whether all its members are on the wire as they are in a definition, but for their first letter.
-    pub(super) fn has_plain_members(&self) -> bool {
-        self.timestamps.is_empty() && self.blobs.is_empty()
-    }
-
     /// Whether the SDK has a class for a code; for the others it throws the service's base exception.
     pub(super) fn models(&self, code: &str) -> bool {
         !is_common(code) || listed(self.modelled, code)

@@ -29,7 +29,7 @@ pub(super) struct Connection {
 /// How an exchange went wrong.
 pub(super) enum ExchangeFailure {
     /// Nothing of the request has left: here it is back.
-    NotSent(Request<Full<Bytes>>),
+    NotSent(Box<Request<Full<Bytes>>>),
     Failed(HttpFailure),
 }
 
@@ -69,14 +69,14 @@ impl Connection {
         max_bytes: usize,
     ) -> Result<HttpAnswer, ExchangeFailure> {
         if self.sender.ready().await.is_err() {
-            return Err(ExchangeFailure::NotSent(request));
+            return Err(ExchangeFailure::NotSent(Box::new(request)));
         }
         request.headers_mut().insert(hyper::header::HOST, self.host.clone());
         let answer = match self.sender.try_send_request(request).await {
             Ok(answer) => answer,
             Err(mut failure) => {
                 return Err(match failure.take_message() {
-                    Some(request) => ExchangeFailure::NotSent(request),
+                    Some(request) => ExchangeFailure::NotSent(Box::new(request)),
                     None => ExchangeFailure::Failed(lost(origin)),
                 });
             }

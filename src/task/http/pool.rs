@@ -143,7 +143,7 @@ impl Place {
                     give_back(client, origin, connection);
                     return Ok(answer);
                 }
-                Err(ExchangeFailure::NotSent(unsent)) => request = unsent,
+                Err(ExchangeFailure::NotSent(unsent)) => request = *unsent,
                 Err(ExchangeFailure::Failed(failure)) => return Err(failure),
             }
         }
