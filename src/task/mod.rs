@@ -5,9 +5,13 @@ pub mod aws;
 mod handlers;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "services")]
+pub mod http_task;
 pub mod in_process;
 #[cfg(feature = "server")]
 pub mod lambda;
+#[cfg(feature = "services")]
+pub mod limit;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

@@ -34,6 +34,16 @@ pub(crate) struct Target<'a> {
     pub(crate) signing_name: &'a str,
 }
 
+/// Whether a request is signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signing {
+    Never,
+    /// When there are credentials: stand-ins of AWS seldom ask for any.
+    WhenPossible,
+    /// AWS itself is not called without.
+    Always,
+}
+
 /// A request of a service.
 pub(crate) struct ServiceRequest {
     pub(crate) method: Method,
@@ -65,22 +75,24 @@ impl Client {
         max_bytes: usize,
     ) -> Result<HttpAnswer, HttpFailure> {
         match self.settings.endpoint_of(target.names) {
-            Some(endpoint) => self.send_to(endpoint, false, target.signing_name, request, max_bytes).await,
+            Some(endpoint) => {
+                self.send_to(endpoint, Signing::WhenPossible, target.signing_name, request, max_bytes).await
+            }
             None => {
                 let endpoint = self
                     .settings
                     .public_endpoint(target.endpoint_prefix)
                     .map_err(|error| HttpFailure::Unusable(error.to_string().into()))?;
-                self.send_to(&endpoint, true, target.signing_name, request, max_bytes).await
+                self.send_to(&endpoint, Signing::Always, target.signing_name, request, max_bytes).await
             }
         }
     }
 
-    /// Sends a request to an endpoint, signed when there are credentials. AWS itself is not called without.
+    /// Sends a request to an endpoint.
     pub(super) async fn send_to(
         &self,
         endpoint: &Endpoint,
-        must_sign: bool,
+        signing: Signing,
         signing_name: &str,
         request: ServiceRequest,
         max_bytes: usize,
@@ -92,12 +104,16 @@ impl Client {
             built = built.header(name, value);
         }
         let mut built = built.body(body.clone().into()).map_err(|error| unusable(error.to_string()))?;
-        match self.credentials.get(&self.http, now_ms).await {
+        let credentials = match signing {
+            Signing::Never => None,
+            Signing::WhenPossible | Signing::Always => self.credentials.get(&self.http, now_ms).await,
+        };
+        match credentials {
             Some(credentials) => {
                 let scope = sign::Scope { region: &self.settings.region, signing_name, now_ms };
                 sign::add_signature(&mut built, &body, &endpoint.origin, &credentials, scope).map_err(unusable)?;
             }
-            None if must_sign => return Err(HttpFailure::Unusable(Cow::Borrowed(NO_CREDENTIALS))),
+            None if signing == Signing::Always => return Err(HttpFailure::Unusable(Cow::Borrowed(NO_CREDENTIALS))),
             None => {}
         }
         self.http.send(&endpoint.origin, built, max_bytes).await

@@ -5,6 +5,7 @@
 //! [`service`] as the table of facts; the query protocol for SNS; REST for S3 and API Gateway. `Credentials` of a task
 //! are accepted and not used: no role is assumed, calls are signed with the credentials of the process.
 
+mod apigateway;
 mod client;
 mod credentials;
 mod error;
@@ -99,6 +100,7 @@ async fn perform(client: &Client, request: &TaskRequest) -> TaskResult {
     let Some(action) = Action::of(&request.resource) else { return Err(unknown(&request.resource)) };
     match (action.sdk, action.service) {
         (_, "s3") => s3::perform(client, action, &request.input).await,
+        (false, "apigateway") => apigateway::invoke(client, &request.input).await,
         (false, "events") => events::put_events(client, &request.input).await,
         (false, _) => match Optimized::find(action.service, action.name) {
             Some(optimized) => optimized.perform(client, action.name, &request.input).await,

@@ -2,7 +2,7 @@
 //! the service's operation, its result with what the SDK tells about the answer, and the errors of the first Java SDK.
 
 use super::{
-    client::{Client, ServiceRequest},
+    client::{Client, ServiceRequest, Signing},
     error::{ServiceError, not_answered, request_id, unusable_parameters},
     json, members, query,
     service::Service,
@@ -145,7 +145,7 @@ async fn send_to_queue(
     let scheme = if queue_url.starts_with("http://") { "http" } else { "https" };
     let endpoint = Endpoint::parse(&format!("{scheme}://{host}"))
         .map_err(|_| HttpFailure::Connect(format!("{host}: Name or service not known")))?;
-    client.send_to(&endpoint, true, service.signing_name, request, MAX_SERVICE_RESPONSE_BYTES).await
+    client.send_to(&endpoint, Signing::Always, service.signing_name, request, MAX_SERVICE_RESPONSE_BYTES).await
 }
 
 /// What the SDK tells about an answer.

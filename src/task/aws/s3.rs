@@ -7,7 +7,7 @@ use hyper::{
 
 use super::{
     Action,
-    client::{Client, ServiceRequest, Target},
+    client::{Client, ServiceRequest, Signing, Target},
     error::{ServiceError, header, not_answered, request_id, unusable_parameters},
     members::instant,
     xml::Element,
@@ -151,7 +151,7 @@ async fn send(client: &Client, bucket: &str, mut request: ServiceRequest) -> Res
         let domain = if client.region().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let endpoint = Endpoint::parse(&format!("https://{bucket}.s3.{}.{domain}", client.region()))
             .map_err(|error| HttpFailure::Unusable(error.to_string().into()))?;
-        return client.send_to(&endpoint, true, S3.signing_name, request, MAX_SERVICE_RESPONSE_BYTES).await;
+        return client.send_to(&endpoint, Signing::Always, S3.signing_name, request, MAX_SERVICE_RESPONSE_BYTES).await;
     }
     let mut path = String::from("/");
     percent_encode(bucket, b"", &mut path);

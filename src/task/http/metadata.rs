@@ -37,7 +37,7 @@ pub(crate) fn text_of(value: &HeaderValue) -> String {
 }
 
 /// The name of a header field as AWS shows it: HTTP libraries make all of them lower case.
-fn displayed(name: &HeaderName) -> Text {
+pub(crate) fn displayed(name: &HeaderName) -> Text {
     match name.as_str() {
         "x-amzn-requestid" => "x-amzn-RequestId".into(),
         "x-amzn-remapped-content-length" => "x-amzn-Remapped-Content-Length".into(),

@@ -19,7 +19,7 @@ use hyper::{HeaderMap, Request, StatusCode, body::Bytes};
 
 pub use self::endpoint::{Endpoint, InvalidEndpoint};
 #[cfg(feature = "services")]
-pub(crate) use self::metadata::text_of;
+pub(crate) use self::metadata::{displayed, text_of};
 #[cfg(feature = "services")]
 pub use self::tls::{InvalidCertificates, TlsOptions};
 pub(crate) use self::{
