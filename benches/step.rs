@@ -50,7 +50,7 @@ fn execution(criterion: &mut Criterion) {
         let program = compile(&definition).unwrap();
         let input = Value::parse(workload.input).unwrap();
         let name = ExecutionName { name: None, id: 7 };
-        let start = ExecutionStart { machine: Arc::clone(&machine), name, input, synchronous: true };
+        let start = ExecutionStart { machine: Arc::clone(&machine), name, input, synchronous: true, depth: 0 };
         let mut effects = Vec::new();
         assert!(
             matches!(run(&program, &start, &mut effects, &mut NoRecorder), Progress::Ended(_)),

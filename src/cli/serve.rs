@@ -86,8 +86,10 @@ fn report(message: &str) {
 fn run(settings: Settings) -> Result<bool, String> {
     let region = settings.home.region.clone();
     let builder = Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
-    let builder = with_services(builder, &settings.services, &region, settings.lambda_endpoint.as_deref())?;
+    let lambda_endpoint = settings.lambda_endpoint.as_deref();
+    let (builder, services) = with_services(builder, &settings.services, &region, lambda_endpoint)?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    services.attach(&runtime);
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
         settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;

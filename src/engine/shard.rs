@@ -33,7 +33,7 @@ use crate::{
     },
     observe::BoundedRecorder,
     program::{Program, TaskId},
-    task::{TaskError, TaskFuture, TaskRequest, TaskResult},
+    task::{Caller, TaskError, TaskFuture, TaskRequest, TaskResult},
 };
 
 /// Messages, executions and inputs that a shard handles before it looks after everything else again.
@@ -234,11 +234,12 @@ impl Shard {
                 Effect::Cancel(signal) => self.cancel(key, signal),
                 Effect::Invoke { signal, task, input, credentials, timeout_ms } => {
                     let deadline_ms = timeout_ms.unwrap_or(MAX_EXPRESS_EXECUTION_SECONDS * 1000);
-                    let result = self.call(key, signal, task, |resource| TaskRequest {
+                    let result = self.call(key, signal, task, |resource, caller| TaskRequest {
                         resource,
                         input,
                         credentials,
                         deadline_ms,
+                        caller: Some(caller),
                     });
                     match result {
                         Some(result) => {
@@ -287,18 +288,20 @@ impl Shard {
         key: ExecutionKey,
         signal: Signal,
         task: TaskId,
-        request: impl FnOnce(Arc<str>) -> TaskRequest,
+        request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
     ) -> Option<TaskResult> {
-        let resource = {
+        let (resource, caller) = {
             let core = self.0.core.borrow();
             let running = core.executions.get(key.place as usize).filter(|running| running.key == key)?;
-            Arc::clone(&running.program.tasks[task.index()].resource)
+            let ExecutionStart { machine, name, depth, .. } = running.execution.start();
+            let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
+            (Arc::clone(&running.program.tasks[task.index()].resource), caller)
         };
         let Some(handler) = self.0.shared.handlers.find(&resource) else {
             let cause = format!("No task handler answers the resource '{resource}'.");
             return Some(Err(TaskError::new(error_name::RUNTIME, cause)));
         };
-        let begun = catch_unwind(AssertUnwindSafe(|| handler.invoke(request(Arc::clone(&resource)))));
+        let begun = catch_unwind(AssertUnwindSafe(|| handler.invoke(request(Arc::clone(&resource), caller))));
         let Ok(mut future) = begun else { return Some(Err(handler_panicked(&resource))) };
         if let Poll::Ready(result) = poll_call(&mut future, &resource, &mut Context::from_waker(Waker::noop())) {
             return Some(result);

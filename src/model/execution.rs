@@ -131,6 +131,8 @@ pub struct ExecutionStart {
     pub input: Value,
     /// Whether somebody waits for the answer (StartSyncExecution); the context object tells.
     pub synchronous: bool,
+    /// How many executions this one was started by, one inside the other: 0 when it was started from outside.
+    pub depth: u32,
 }
 
 #[cfg(test)]

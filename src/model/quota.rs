@@ -87,3 +87,5 @@ pub const MAX_RESPONSE_HEAD_BYTES: usize = 65_536;
 /// Longest answer of an AWS service or an HTTP API that is read, in bytes: ours. A task's result may have
 /// [`MAX_PAYLOAD_BYTES`], so more than its several encodings is never of use.
 pub const MAX_SERVICE_RESPONSE_BYTES: usize = 4 << 20;
+/// Most executions that are started one inside the other by tasks: ours. A machine that starts itself ends there.
+pub const MAX_NESTED_EXECUTIONS: u32 = 32;

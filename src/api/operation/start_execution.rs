@@ -83,7 +83,8 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     };
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let machine = Arc::clone(&record.identity);
-    let start = ExecutionStart { machine, name, input, synchronous: action == Action::StartSyncExecution };
+    let synchronous = action == Action::StartSyncExecution;
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0 };
     Ok(Admitted { record, program, start })
 }
 

@@ -98,8 +98,9 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     }
     let services = arguments.config.as_deref().map(super::serve::read_services).transpose()?.unwrap_or_default();
     let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| crate::model::arn::Home::default().region);
-    builder = with_services(builder, &services, &region, arguments.lambda_endpoint.as_deref())?;
+    let (builder, services) = with_services(builder, &services, &region, arguments.lambda_endpoint.as_deref())?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    services.attach(&runtime);
     let home = crate::model::arn::Home::default();
     let name = machine_name(&arguments.definition);
     let machine = Arc::new(MachineIdentity {

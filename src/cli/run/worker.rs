@@ -90,7 +90,7 @@ impl Worker {
             return None;
         }
         let name = ExecutionName { name: None, id: shard.random() };
-        let start = ExecutionStart { machine: Arc::clone(&self.machine), name, input, synchronous: false };
+        let start = ExecutionStart { machine: Arc::clone(&self.machine), name, input, synchronous: false, depth: 0 };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));
         let started = match &recorder {
             None => shard.start_sync(&self.program, start),

@@ -93,6 +93,12 @@ impl AwsSettings {
         Ok(())
     }
 
+    /// Whether the operator has set an endpoint for this very service.
+    #[must_use]
+    pub fn has_endpoint(&self, service: &str) -> bool {
+        self.endpoints.contains_key(&plain(service))
+    }
+
     /// The endpoint that the operator has set for a service, which may go by several names.
     pub(crate) fn endpoint_of(&self, names: &[&str]) -> Option<&Endpoint> {
         names.iter().find_map(|name| self.endpoints.get(&plain(name))).or(self.endpoint.as_ref())

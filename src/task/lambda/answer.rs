@@ -28,12 +28,15 @@ impl Answer {
         if !self.status.is_success() {
             return Err(self.service_error(call));
         }
+        if call.form == Form::Sdk {
+            return Ok(self.sdk_result());
+        }
         if self.headers.contains_key("x-amz-function-error") {
             return Err(function_error(&self.body, call.form));
         }
         Ok(match call.form {
             Form::Direct => payload_of(&self.body, Value::NULL),
-            Form::Integration => self.integration_result(),
+            Form::Integration | Form::Sdk => self.integration_result(),
         })
     }
 
@@ -58,6 +61,12 @@ impl Answer {
         }
         let status = self.status.as_u16();
         let request_id = self.header("x-amzn-requestid").unwrap_or("null");
+        if call.form == Form::Sdk {
+            let cause = format!(
+                "{message} (Service: Lambda, Status Code: {status}, Request ID: {request_id}) (SDK Attempt Count: 1)"
+            );
+            return TaskError::new(format!("Lambda.{code}"), cause);
+        }
         TaskError::new(
             format!("Lambda.{code}"),
             format!(
@@ -65,6 +74,23 @@ impl Answer {
                  Proxy: null)"
             ),
         )
+    }
+
+    /// The result of `arn:aws:states:::aws-sdk:lambda:invoke`.
+    fn sdk_result(&self) -> Value {
+        let mut result = ObjectBuilder::with_capacity(5);
+        for (member, name) in [
+            ("ExecutedVersion", "x-amz-executed-version"),
+            ("FunctionError", "x-amz-function-error"),
+            ("LogResult", "x-amz-log-result"),
+        ] {
+            if let Some(text) = self.header(name) {
+                result.push(member.into(), text.into());
+            }
+        }
+        result.push("Payload".into(), String::from_utf8_lossy(&self.body).into_owned().into());
+        result.push("StatusCode".into(), i64::from(self.status.as_u16()).into());
+        result.finish()
     }
 
     /// The result of `arn:aws:states:::lambda:invoke`.

@@ -16,6 +16,9 @@ pub(super) enum Form {
     Direct,
     /// The resource is `arn:aws:states:::lambda:invoke`: the result is the answer of the Invoke API.
     Integration,
+    /// The resource is `arn:aws:states:::aws-sdk:lambda:invoke`: so it is, with a payload that is text, and a function
+    /// that failed is an answer like any other.
+    Sdk,
 }
 
 /// One call of a function.
@@ -35,14 +38,15 @@ impl Call {
     /// `States.Runtime` for parameters that the Invoke API does not take.
     pub(super) fn of(request: &TaskRequest) -> Result<Self, TaskError> {
         if !request.resource.contains(":function:") {
-            return Self::of_parameters(&request.input);
+            let form = if request.resource.contains(":aws-sdk:") { Form::Sdk } else { Form::Integration };
+            return Self::of_parameters(form, &request.input);
         }
         let (function, qualifier) = split_function(&request.resource);
         let payload = request.input.to_json().into_bytes();
         Ok(Self { form: Form::Direct, function, qualifier, payload, headers: Vec::new() })
     }
 
-    fn of_parameters(parameters: &Value) -> Result<Self, TaskError> {
+    fn of_parameters(form: Form, parameters: &Value) -> Result<Self, TaskError> {
         let unusable = |problem: String| {
             let parameters = parameters.to_json();
             TaskError::new(
@@ -73,7 +77,7 @@ impl Call {
                 headers.push((header, value));
             }
         }
-        Ok(Self { form: Form::Integration, function, qualifier, payload: payload(parameters), headers })
+        Ok(Self { form, function, qualifier, payload: payload(parameters), headers })
     }
 
     /// The path of the Invoke API for this function.
@@ -118,7 +122,7 @@ mod tests {
 
     fn call(resource: &str, input: &str) -> Result<Call, TaskError> {
         let input = Value::parse(input).unwrap();
-        Call::of(&TaskRequest { resource: resource.into(), input, credentials: None, deadline_ms: 1 })
+        Call::of(&TaskRequest::new(resource, input))
     }
 
     const INVOKE: &str = "arn:aws:states:::lambda:invoke";
