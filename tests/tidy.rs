@@ -31,7 +31,7 @@ const NEVER: [(&str, &[&str]); 6] = [
     ("asl", &["task", "observe"]),
     ("compile", &["task", "observe"]),
     // Programs run without their definitions, and call whatever handler they are given.
-    ("engine", &["asl", "task::in_process", "task::lambda"]),
+    ("engine", &["asl", "task::in_process", "task::lambda", "task::aws", "task::http", "task::state_machines"]),
     ("registry", &["engine", "task"]),
     // The edges go through the runtime.
     ("api", &["engine"]),

@@ -169,6 +169,8 @@ class Services(Executions):
             {"Source": "shop", "DetailType": "order", "Detail": {"order.$": "$.order"}}]}, {"order": 7})
         self.assertEqual(output["FailedEntryCount"], 0)
         event = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
+        # As on AWS, events name the execution that they come from.
+        self.assertRegex(" ".join(event["resources"]), r"^arn:\S+:express:\S+ arn:\S+:stateMachine:\S+$")
         self.assertEqual((event["detail"], event["detail-type"], event["id"]), ({"order": 7}, "order", output["Entries"][0]["EventId"]))
 
     def test_entries_that_are_refused_fail_the_task(self):
@@ -188,6 +190,9 @@ class Services(Executions):
         stored = s3.get_object(Bucket="files", Key=key)
         self.assertEqual((stored["Body"].read(), stored["ETag"]), (b'{"x":[1]}', output["ETag"]))
         self.assertEqual((stored["ContentType"], stored["Metadata"]), ("application/json", {"by": "test"}))
+        # As on AWS, a text is stored with its quotes.
+        self.succeeds("aws-sdk:s3:putObject", {"Bucket": "files", "Key": "quoted", "Body": "x"})
+        self.assertEqual(s3.get_object(Bucket="files", Key="quoted")["Body"].read(), b'"x"')
         s3.put_object(Bucket="files", Key="text", Body="ein Text")
         read = self.succeeds("aws-sdk:s3:getObject", {"Bucket": "files", "Key": "text"})
         self.assertEqual((read["Body"], read["ContentLength"], read["Metadata"]), ("ein Text", 8, {}))

@@ -101,7 +101,7 @@ async fn perform(client: &Client, request: &TaskRequest) -> TaskResult {
     match (action.sdk, action.service) {
         (_, "s3") => s3::perform(client, action, &request.input).await,
         (false, "apigateway") => apigateway::invoke(client, &request.input).await,
-        (false, "events") => events::put_events(client, &request.input).await,
+        (false, "events") => events::put_events(client, request).await,
         (false, _) => match Optimized::find(action.service, action.name) {
             Some(optimized) => optimized.perform(client, action.name, &request.input).await,
             None => Err(unknown(&request.resource)),

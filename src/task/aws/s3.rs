@@ -199,10 +199,8 @@ fn request(operation: &Operation, key: &str, parameters: &Value) -> Result<Servi
     }
     let mut body = Vec::new();
     if operation.name == "putObject" {
-        // Whatever is no text is stored as JSON.
-        body = parameters.get("Body").map_or_else(Vec::new, |body| {
-            body.as_str().map_or_else(|| body.to_value().to_json().into_bytes(), |text| text.as_bytes().to_vec())
-        });
+        // A body is stored as JSON, whatever it is: a text has its quotes.
+        body = parameters.get("Body").map_or_else(Vec::new, |body| body.to_value().to_json().into_bytes());
         push("x-amz-sdk-checksum-algorithm", "CRC32")?;
         push("x-amz-checksum-crc32", &checksum(&body))?;
     }

@@ -62,6 +62,8 @@ const COMMON_CODES: &[&str] = &[
     "SignatureDoesNotMatchException",
     "Throttling",
     "ThrottlingException",
+    // What stands for a code in an answer that has none.
+    "Unknown",
     "UnknownOperationException",
     "UnrecognizedClientException",
     "ValidationError",
