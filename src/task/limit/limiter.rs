@@ -164,7 +164,7 @@ mod tests {
         assert!(ready(third.as_mut()).unwrap().is_ok());
     }
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn calls_begin_at_their_rate() {
         let limiter = Limiter::new(&Limit::new(None, Some(1000.0), Some(1), 100).unwrap());
         let begun = tokio::time::Instant::now();

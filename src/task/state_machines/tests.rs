@@ -1,3 +1,5 @@
+//! Starts, refusals and nesting, against machines that echo.
+
 use std::task::{Context, Poll, Waker};
 
 use super::*;
