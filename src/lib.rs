@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod compile;
 pub mod engine;
+pub mod mock;
 pub mod model;
 pub mod observe;
 pub mod program;

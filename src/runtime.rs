@@ -22,8 +22,8 @@ use crate::{
     program::Program,
     registry::{CreateStateMachine, Registry, RegistryError, StateMachineRecord, check_name},
     task::{
-        Handlers, TaskHandler, TaskResult,
-        in_process::InProcess,
+        Handlers, MockedIntegrations, TaskHandler, TaskResult, TestCaseError,
+        in_process::{InProcess, InProcessFunction},
         state_machines::{NestedError, NestedExecution, NestedStart, StateMachines},
     },
     value::Text,
@@ -61,6 +61,18 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     engine: Engine,
     registry: Registry,
+    default_test_case: Option<Arc<str>>,
+}
+
+/// Why an execution of a test case was not started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartTestCaseError {
+    /// It cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The test case cannot be run.
+    #[error(transparent)]
+    TestCase(#[from] TestCaseError),
 }
 
 /// Builds a [`Runtime`].
@@ -71,6 +83,8 @@ pub struct RuntimeBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     handlers: Handlers,
+    default_test_case: Option<Arc<str>>,
+    wait_time_scale: f64,
 }
 
 impl RuntimeBuilder {
@@ -120,6 +134,32 @@ impl RuntimeBuilder {
         self.task_handler(resource, Arc::new(InProcess::new(function)))
     }
 
+    /// As [`RuntimeBuilder::task`], for a function that waits for nothing. An execution goes on right behind its call, so
+    /// that one that needs nothing else has ended when [`Runtime::start_sync`] returns. The function is called on the thread
+    /// that runs the execution, that of the caller or a shard's, and must not block.
+    ///
+    /// ```
+    /// # use expressway::{Runtime, Value};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::builder().task_fn("echo", Ok).build()?;
+    /// let machine = runtime.publish(
+    ///     "echoing",
+    ///     r#"{"StartAt": "Echo", "States": {"Echo": {
+    ///         "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true}}}"#,
+    /// )?;
+    /// let outcome = runtime.start_sync(&machine, Value::from(21))?.try_ended().map_err(|_| "it waits")?;
+    /// assert_eq!(outcome.output, Some(Value::from(21)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn task_fn<F>(self, resource: &str, function: F) -> Self
+    where
+        F: Fn(Value) -> TaskResult + Send + Sync + 'static,
+    {
+        self.task_handler(resource, Arc::new(InProcessFunction::new(function)))
+    }
+
     /// Lets a handler answer Task states whose `Resource` is `resource`, or an ARN of a Lambda function of that name.
     #[must_use]
     pub fn task_handler(mut self, resource: &str, handler: Arc<dyn TaskHandler>) -> Self {
@@ -131,6 +171,30 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn handler(mut self, prefix: &str, handler: Arc<dyn TaskHandler>) -> Self {
         self.handlers.insert_prefix(prefix, handler);
+        self
+    }
+
+    /// Lets `mocked`, such as a [mock configuration](crate::mock::MockConfiguration), answer calls of executions that run a
+    /// test case. What it does not answer goes to the handlers.
+    #[must_use]
+    pub fn mocked_integrations(mut self, mocked: Arc<dyn MockedIntegrations>) -> Self {
+        self.handlers.set_mocked(mocked);
+        self
+    }
+
+    /// The test case of executions that are started without one, of those state machines that have it; default none.
+    #[must_use]
+    pub fn default_test_case(mut self, name: &str) -> Self {
+        self.default_test_case = Some(name.into());
+        self
+    }
+
+    /// What the times of Wait states, the delays of retries, and the latencies and timeouts of mocked calls are multiplied
+    /// by; default 1. Timeouts of calls that are really made, of state machines and the five minutes of an execution stay as
+    /// they are. Zero and what is no number make for no waiting at all.
+    #[must_use]
+    pub fn wait_time_scale(mut self, scale: f64) -> Self {
+        self.wait_time_scale = scale;
         self
     }
 
@@ -148,8 +212,10 @@ impl RuntimeBuilder {
             clock,
             handlers: self.handlers,
             seed,
+            wait_time_scale: self.wait_time_scale,
         };
-        Ok(Runtime(Arc::new(Inner { engine: Engine::new(options)?, registry })))
+        let engine = Engine::new(options)?;
+        Ok(Runtime(Arc::new(Inner { engine, registry, default_test_case: self.default_test_case })))
     }
 }
 
@@ -164,6 +230,8 @@ impl Runtime {
             clock: None,
             seed: None,
             handlers: Handlers::default(),
+            default_test_case: None,
+            wait_time_scale: 1.0,
         }
     }
 
@@ -187,17 +255,18 @@ impl Runtime {
     /// [`StartError`] when it is not started: too many are in flight, the runtime shuts down, or the machine is not Express.
     pub fn start(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
         let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start(program, self.execution(machine, input, false))
+        self.0.engine.start(program, self.execution(machine, input, false, None))
     }
 
     /// Starts an execution on the calling thread, which is the fastest: one that never waits has ended when this returns,
-    /// and its completion is ready. Once it waits, for a task or for time, it goes on on a shard.
+    /// and its completion is ready. Once it waits, for time or for a task that is no
+    /// [function](RuntimeBuilder::task_fn), it goes on on a shard.
     ///
     /// # Errors
     /// As [`Runtime::start`].
     pub fn start_sync(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
         let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start_here(program, self.execution(machine, input, true))
+        self.0.engine.start_here(program, self.execution(machine, input, true, None))
     }
 
     /// This runtime's state machines as tasks start them; it does not keep the runtime alive.
@@ -206,9 +275,54 @@ impl Runtime {
         LocalMachines(Arc::downgrade(&self.0))
     }
 
-    fn execution(&self, machine: &StateMachineRecord, input: Value, synchronous: bool) -> ExecutionStart {
+    /// As [`Runtime::start_sync`], with the calls of the execution answered by a test case.
+    ///
+    /// # Errors
+    /// [`StartTestCaseError`], when it is not started or there is no such test case.
+    pub fn start_test_case(
+        &self,
+        machine: &StateMachineRecord,
+        test_case: &str,
+        input: Value,
+    ) -> Result<Completion, StartTestCaseError> {
+        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
+        let test_case = self.test_case(&machine.identity.name, test_case)?;
+        Ok(self.0.engine.start_here(program, self.execution(machine, input, true, Some(test_case)))?)
+    }
+
+    /// A test case of a state machine, checked: what
+    /// [`ExecutionStart::test_case`](crate::model::execution::ExecutionStart::test_case) takes.
+    ///
+    /// # Errors
+    /// [`TestCaseError`] when there is none, or it has errors.
+    pub fn test_case(&self, machine_name: &str, name: &str) -> Result<Arc<str>, TestCaseError> {
+        let mocked = self.0.engine.handlers().mocked().ok_or_else(|| {
+            TestCaseError(format!(
+                "There is no test case '{name}': no mock configuration was given (--mock FILE or SFN_MOCK_CONFIG)"
+            ))
+        })?;
+        mocked.check_test_case(machine_name, name)?;
+        Ok(name.into())
+    }
+
+    /// The test case of executions of a state machine that are started without one; none when the state machine does not have
+    /// it. One with errors fails the tasks of its executions with `States.Runtime`.
+    #[must_use]
+    pub fn default_test_case(&self, machine_name: &str) -> Option<Arc<str>> {
+        let name = self.0.default_test_case.as_ref()?;
+        self.0.engine.handlers().mocked()?.has_test_case(machine_name, name).then(|| Arc::clone(name))
+    }
+
+    fn execution(
+        &self,
+        machine: &StateMachineRecord,
+        input: Value,
+        synchronous: bool,
+        test_case: Option<Arc<str>>,
+    ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
-        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0 }
+        let test_case = test_case.or_else(|| self.default_test_case(&machine.identity.name));
+        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0, test_case }
     }
 
     /// The state machines.
@@ -277,6 +391,7 @@ impl StateMachines for LocalMachines {
             input: nested.input,
             synchronous: nested.synchronous,
             depth: nested.depth,
+            test_case: runtime.default_test_case(&machine.identity.name),
         };
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.

@@ -504,6 +504,7 @@ fn services_start_executions_on_their_own_shard() {
                     input: Value::from(number),
                     synchronous: true,
                     depth: 0,
+                    test_case: None,
                 };
                 let ended = match shard.start_sync(machine.program.as_ref().unwrap(), start).unwrap() {
                     Started::Ended(outcome) => outcome,

@@ -5,7 +5,8 @@
 //! - `> ACTION BODY` sends a request of that action; `>> TEXT` sends raw bytes (`\r`, `\n`, `\\` and `\xHH` are escapes).
 //! - `< STATUS BODY` is the reply that must follow. `<any>` in it stands for any text.
 //! - `< closed` means that the server then closes the connection.
-//! - `@throttle ACTION BUCKET REFILL`, `@throttle-machines BUCKET REFILL` and `@max-in-flight N` set the server up.
+//! - `@throttle ACTION BUCKET REFILL`, `@throttle-machines BUCKET REFILL`, `@max-in-flight N` and `@mock JSON` set the server
+//!   up.
 //! - `<TEXT*N>` anywhere is TEXT, N times. Lines that begin with `#` are remarks.
 
 #![cfg(feature = "server")]
@@ -22,6 +23,8 @@ use std::{
 use expressway::{
     Runtime,
     api::{Accept, Server, ServerSettings},
+    clock::SimClock,
+    mock::MockConfiguration,
     model::action::Action,
     throttle::{BucketSize, Throttle, ThrottleTable},
 };
@@ -50,6 +53,11 @@ impl Conversation {
                     table.set(Action::from_name(action.as_bytes()).expect("an action"), bucket(size, refill));
                 }
                 ["@throttle-machines", size, refill] => table.state_machine = Some(bucket(size, refill)),
+                ["@mock", ..] => {
+                    let file = line.trim_start_matches("@mock ").into();
+                    let mocked = MockConfiguration::parse("mock.json", file, Arc::new(SimClock::default()));
+                    builder = builder.mocked_integrations(Arc::new(mocked.expect("a mock configuration")));
+                }
                 ["@max-in-flight", count] => builder = builder.max_in_flight(count.parse().expect("a number")),
                 _ => panic!("{line}: no such setting"),
             }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::command::{baseline, compare, http_task, in_process, ready, run, waiting};
+use crate::command::{baseline, compare, http_task, in_process, ready, run, simulated, waiting};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -26,6 +26,7 @@ Examples:
   loadtest compare --workload w1 --pairs 5
   loadtest http-task --rate 10000
   loadtest waiting --count 1000000
+  loadtest simulated --only waiting --count 200000
   loadtest ready --definitions 100
 
 Exit codes: 0 measured and all well, 1 measured with errors or past a limit, 2 not measured."
@@ -43,6 +44,7 @@ enum Command {
     Compare(compare::CompareArguments),
     HttpTask(http_task::HttpTaskArguments),
     Waiting(waiting::WaitingArguments),
+    Simulated(simulated::SimulatedArguments),
     Ready(ready::ReadyArguments),
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::HttpTask(arguments) => http_task::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),
+        Command::Simulated(arguments) => simulated::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),
     };
     match finding {

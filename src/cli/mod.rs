@@ -9,6 +9,7 @@ pub mod render;
 mod run;
 pub mod serve;
 mod services;
+mod simulation;
 mod validate;
 
 use std::process::ExitCode;
@@ -25,8 +26,9 @@ pub const EXIT_USAGE: u8 = 2;
     name = "expressway",
     version,
     about = "AWS Step Functions Express workflows, in memory, at the speed of the hardware",
-    after_help = "Examples:\n  expressway run examples/orders/order.asl.json --input examples/orders/events.ndjson\n  \
-                  expressway serve --definitions examples/orders\n  \
+    after_help = "Examples:\n  expressway run examples/orders/order.asl.json --input examples/orders/events.ndjson \
+                  --mock examples/orders/mock.json\n  \
+                  expressway serve --definitions examples/orders --mock examples/orders/mock.json\n  \
                   expressway validate examples/orders/*.asl.json"
 )]
 struct Arguments {

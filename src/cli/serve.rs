@@ -9,7 +9,7 @@ use clap::Args;
 
 pub(super) use self::settings::read_services;
 use self::{definitions::Definitions, settings::Settings};
-use super::services::with_services;
+use super::{services::with_services, simulation::SimulationArguments};
 use crate::{
     api::{Accept, Server, ServerSettings},
     runtime::Runtime,
@@ -58,6 +58,8 @@ pub struct ServeArguments {
     /// [default: balanced].
     #[arg(long, env = "EXPRESSWAY_ACCEPT", value_name = "balanced|reuseport")]
     pub accept: Option<Accept>,
+    #[command(flatten)]
+    pub simulation: SimulationArguments,
     /// TOML file with any of these settings, named as the flags are with _ for -.
     #[arg(long, env = "EXPRESSWAY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -88,7 +90,9 @@ fn run(settings: Settings) -> Result<bool, String> {
     let builder = Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
     let lambda_endpoint = settings.lambda_endpoint.as_deref();
     let (builder, services) = with_services(builder, &settings.services, &region, lambda_endpoint)?;
-    let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    settings.simulation.check_default()?;
+    let runtime =
+        settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =

@@ -1,7 +1,12 @@
 //! What goes into a step and what comes out of it.
 
 use super::StrandId;
-use crate::{Value, model::execution::Outcome, program::TaskId, task::TaskResult};
+use crate::{
+    Value,
+    model::execution::Outcome,
+    program::TaskId,
+    task::{TaskResult, TestCaseCall},
+};
 
 /// Names one wait of one strand. A signal that comes when the strand waits for something else is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +52,8 @@ pub enum Effect {
         credentials: Option<Value>,
         /// How long it may take, in milliseconds.
         timeout_ms: Option<u64>,
+        /// Where in the execution it is called, when that runs a test case.
+        test_case: Option<Box<TestCaseCall>>,
     },
     /// Nobody waits for this any more: cancel the call or the timer.
     Cancel(Signal),

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, collections::VecDeque, num::NonZeroU32};
 
+use super::invocation::Invocations;
 use crate::{
     Value,
     model::execution::ExecutionStart,
@@ -34,6 +35,8 @@ pub struct Execution {
     pub(super) last_event_id: u64,
     pub(super) last_token: u32,
     random: Cell<u64>,
+    /// How often its states were invoked; only counted when it runs a test case.
+    pub(super) invocations: Option<Box<Invocations>>,
 }
 
 /// A program counter with its registers.
@@ -157,6 +160,7 @@ impl Execution {
             last_event_id: 0,
             last_token: 0,
             random: Cell::new(seed),
+            invocations: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod expression;
 mod failure;
 mod fields;
 mod fork;
+mod invocation;
 mod mailbox;
 mod running;
 mod shard;

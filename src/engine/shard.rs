@@ -21,7 +21,7 @@ use super::{
     Effect, Input, Progress, Signal,
     completion::{Completer, Completion},
     mailbox::Message,
-    running::{ExecutionKey, Pending, Running},
+    running::{ExecutionKey, Pending, Running, handler_panicked},
     shards::{Shared, StartError},
     timer::TimerWheel,
 };
@@ -33,7 +33,7 @@ use crate::{
     },
     observe::BoundedRecorder,
     program::{Program, TaskId},
-    task::{Caller, TaskError, TaskFuture, TaskRequest, TaskResult},
+    task::{Caller, MockedAnswer, TaskAnswer, TaskError, TaskFuture, TaskRequest, TaskResult},
 };
 
 /// Messages, executions and inputs that a shard handles before it looks after everything else again.
@@ -70,8 +70,18 @@ struct Core {
 enum Timer {
     Wake(ExecutionKey, Signal),
     TaskTimeout(ExecutionKey, Signal),
+    /// The answer of a mocked call.
+    MockedAnswer(ExecutionKey, Signal),
     /// `TimeoutSeconds` of the machine.
     Limit(ExecutionKey),
+}
+
+/// How a call stands that was just begun.
+enum Call {
+    Ended(TaskResult),
+    Mocked(MockedAnswer),
+    /// It hands in its result itself, or its execution has ended.
+    UnderWay,
 }
 
 /// How a synchronous start stands when the call returns.
@@ -151,7 +161,7 @@ impl Shard {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         running.recorder = recorder.map(Box::new);
         let mut effects = Vec::new();
-        match self.first_step(&mut running, &mut effects) {
+        match running.begin(&self.0.shared, &mut effects) {
             Progress::Ended(outcome) => {
                 self.count_end(outcome.status);
                 Ok(Started::Ended(*outcome))
@@ -170,7 +180,7 @@ impl Shard {
     fn begin(&self, program: &Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         let mut effects = Vec::new();
-        let progress = self.first_step(&mut running, &mut effects);
+        let progress = running.begin(&self.0.shared, &mut effects);
         if let Progress::Ended(outcome) = progress {
             if counted {
                 self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -186,11 +196,6 @@ impl Shard {
         }
         running.completer = completer;
         self.adopt(running, effects, matches!(progress, Progress::Yielded));
-    }
-
-    fn first_step(&self, running: &mut Running, effects: &mut Vec<Effect>) -> Progress {
-        let now_ms = running.execution.start_time_ms();
-        running.step(Input::Continue, now_ms, effects)
     }
 
     /// Takes over an execution that has something to wait for, or wants to go on.
@@ -230,23 +235,27 @@ impl Shard {
     fn perform(&self, key: ExecutionKey, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Wake { signal, after_ms } => self.set_timer(key, signal, after_ms, Timer::Wake(key, signal)),
+                Effect::Wake { signal, after_ms } => {
+                    self.set_timer(key, signal, self.0.shared.scaled_ms(after_ms), Timer::Wake(key, signal));
+                }
                 Effect::Cancel(signal) => self.cancel(key, signal),
-                Effect::Invoke { signal, task, input, credentials, timeout_ms } => {
+                Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case } => {
                     let deadline_ms = timeout_ms.unwrap_or(MAX_EXPRESS_EXECUTION_SECONDS * 1000);
-                    let result = self.call(key, signal, task, |resource, caller| TaskRequest {
+                    let request = |resource, caller| TaskRequest {
                         resource,
                         input,
                         credentials,
                         deadline_ms,
                         caller: Some(caller),
-                    });
-                    match result {
-                        Some(result) => {
+                        test_case,
+                    };
+                    match self.call(key, signal, task, request) {
+                        Call::Ended(result) => {
                             self.0.core.borrow_mut().inputs.push_back((key, Input::TaskEnded(signal, result)));
                             self.wake();
                         }
-                        None => {
+                        Call::Mocked(answer) => self.wait_for_mocked(key, signal, answer, timeout_ms),
+                        Call::UnderWay => {
                             if let Some(timeout_ms) = timeout_ms {
                                 self.set_timer(key, signal, timeout_ms, Timer::TaskTimeout(key, signal));
                             }
@@ -254,6 +263,28 @@ impl Shard {
                     }
                 }
             }
+        }
+    }
+
+    /// Sets the one timer that a mocked call needs: that of its answer, or that of its timeout when this comes first. Both are
+    /// scaled, so that a scale does not change which of them that is.
+    fn wait_for_mocked(&self, key: ExecutionKey, signal: Signal, answer: MockedAnswer, timeout_ms: Option<u64>) {
+        let shared = &self.0.shared;
+        match (answer, timeout_ms) {
+            (MockedAnswer::After { delay_ms, result }, timeout_ms)
+                if timeout_ms.is_none_or(|timeout_ms| delay_ms < timeout_ms) =>
+            {
+                let mut pending = Pending::new(signal);
+                pending.mocked = Some(Box::new(result));
+                if let Some(running) = self.0.core.borrow_mut().get_mut(key) {
+                    running.push_pending(pending);
+                }
+                self.set_timer(key, signal, shared.scaled_ms(delay_ms), Timer::MockedAnswer(key, signal));
+            }
+            (_, Some(timeout_ms)) => {
+                self.set_timer(key, signal, shared.scaled_ms(timeout_ms), Timer::TaskTimeout(key, signal));
+            }
+            (_, None) => {}
         }
     }
 
@@ -267,7 +298,7 @@ impl Shard {
         let id = Some(core.timers.insert(deadline_ms, timer));
         match running.pending.iter_mut().find(|pending| pending.signal == signal) {
             Some(pending) => pending.timer = id,
-            None => running.push_pending(Pending { signal, timer: id, call: None }),
+            None => running.push_pending(Pending { timer: id, ..Pending::new(signal) }),
         }
         self.wake_before(core, deadline_ms);
     }
@@ -282,40 +313,46 @@ impl Shard {
         }
     }
 
-    /// Calls a task. The result, when the handler has it at once.
+    /// Begins to call a task.
     fn call(
         &self,
         key: ExecutionKey,
         signal: Signal,
         task: TaskId,
         request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
-    ) -> Option<TaskResult> {
-        let (resource, caller) = {
-            let core = self.0.core.borrow();
-            let running = core.executions.get(key.place as usize).filter(|running| running.key == key)?;
-            let ExecutionStart { machine, name, depth, .. } = running.execution.start();
-            let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
-            (Arc::clone(&running.program.tasks[task.index()].resource), caller)
+    ) -> Call {
+        let (resource, caller) = match self.0.core.borrow_mut().get_mut(key) {
+            Some(running) => {
+                let ExecutionStart { machine, name, depth, .. } = running.execution.start();
+                let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
+                (Arc::clone(&running.program.tasks[task.index()].resource), caller)
+            }
+            None => return Call::UnderWay,
         };
-        let Some(handler) = self.0.shared.handlers.find(&resource) else {
-            let cause = format!("No task handler answers the resource '{resource}'.");
-            return Some(Err(TaskError::new(error_name::RUNTIME, cause)));
+        let request = request(Arc::clone(&resource), caller);
+        let mut future = match catch_unwind(AssertUnwindSafe(|| self.0.shared.handlers.begin(request))) {
+            Ok(Some(TaskAnswer::Later(future))) => future,
+            Ok(Some(TaskAnswer::Now(result))) => return Call::Ended(result),
+            Ok(Some(TaskAnswer::Mocked(MockedAnswer::After { delay_ms: 0, result }))) => return Call::Ended(result),
+            Ok(Some(TaskAnswer::Mocked(answer))) => return Call::Mocked(answer),
+            Ok(None) => {
+                let cause = format!("No task handler answers the resource '{resource}'.");
+                return Call::Ended(Err(TaskError::new(error_name::RUNTIME, cause)));
+            }
+            Err(_) => return Call::Ended(Err(handler_panicked(&resource))),
         };
-        let begun = catch_unwind(AssertUnwindSafe(|| handler.invoke(request(Arc::clone(&resource), caller))));
-        let Ok(mut future) = begun else { return Some(Err(handler_panicked(&resource))) };
         if let Poll::Ready(result) = poll_call(&mut future, &resource, &mut Context::from_waker(Waker::noop())) {
-            return Some(result);
+            return Call::Ended(result);
         }
         let shard = self.clone();
         let call = tokio::task::spawn_local(async move {
             let result = poll_fn(|context| poll_call(&mut future, &resource, context)).await;
             shard.drive(key, Input::TaskEnded(signal, result));
         });
-        let mut core = self.0.core.borrow_mut();
-        if let Some(running) = core.executions.get_mut(key.place as usize) {
-            running.push_pending(Pending { signal, timer: None, call: Some(call.abort_handle()) });
+        if let Some(running) = self.0.core.borrow_mut().get_mut(key) {
+            running.push_pending(Pending { call: Some(call.abort_handle()), ..Pending::new(signal) });
         }
-        None
+        Call::UnderWay
     }
 
     /// Hands an input to an execution and performs what comes of it.
@@ -479,11 +516,20 @@ impl Shard {
             match timer {
                 Timer::Wake(key, signal) => self.drive(key, Input::Woken(signal)),
                 Timer::TaskTimeout(key, signal) => self.drive(key, Input::TaskTimedOut(signal)),
+                Timer::MockedAnswer(key, signal) => self.end_mocked(key, signal),
                 Timer::Limit(key) => self.time_out(key, true),
             }
         }
         for key in over {
             self.time_out(key, false);
+        }
+    }
+
+    /// The time of a mocked call is over: its result is handed in.
+    fn end_mocked(&self, key: ExecutionKey, signal: Signal) {
+        let pending = self.0.core.borrow_mut().get_mut(key).and_then(|running| running.take_pending(signal));
+        if let Some(result) = pending.and_then(|pending| pending.mocked) {
+            self.drive(key, Input::TaskEnded(signal, *result));
         }
     }
 
@@ -530,6 +576,12 @@ impl Shard {
 }
 
 impl Core {
+    /// The execution of a key, if it has not ended.
+    fn get_mut(&mut self, key: ExecutionKey) -> Option<&mut Running> {
+        let running = self.executions.get_mut(key.place as usize)?;
+        (running.key == key).then_some(running)
+    }
+
     fn end_pending(&mut self, pending: Pending) {
         if let Some(timer) = pending.timer {
             self.timers.cancel(timer);
@@ -565,8 +617,4 @@ impl Core {
 fn poll_call(future: &mut TaskFuture, resource: &str, context: &mut Context<'_>) -> Poll<TaskResult> {
     let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(context)));
     polled.unwrap_or_else(|_| Poll::Ready(Err(handler_panicked(resource))))
-}
-
-fn handler_panicked(resource: &str) -> TaskError {
-    TaskError::new(error_name::TASK_FAILED, format!("The handler of the resource '{resource}' panicked."))
 }

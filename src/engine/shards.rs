@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Input, Progress,
+    Progress,
     completion::Completion,
     mailbox::{LocalFuture, Message, Post, QueuedStart},
     running::Running,
@@ -56,6 +56,8 @@ pub struct EngineOptions {
     pub handlers: Handlers,
     /// Feeds all random numbers.
     pub seed: u64,
+    /// What the times of Wait states, retries and mocked calls are multiplied by.
+    pub wait_time_scale: f64,
 }
 
 /// What all shards and all callers share.
@@ -66,6 +68,7 @@ pub(super) struct Shared {
     pub(super) in_flight: AtomicUsize,
     /// One for each shard, and one for the threads of callers.
     pub(super) counters: Vec<Counters>,
+    wait_time_scale: f64,
     max_in_flight: usize,
     draining: AtomicBool,
     /// Shards that have nothing left to do are to end. A flag and not a message, because a mailbox may be full.
@@ -122,6 +125,12 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// A time that nothing outside depends on, as it passes here.
+    pub(super) fn scaled_ms(&self, milliseconds: u64) -> u64 {
+        // The time as it is stays exact; a product beyond the integers becomes the largest of them.
+        if self.wait_time_scale == 1.0 { milliseconds } else { (milliseconds as f64 * self.wait_time_scale) as u64 }
+    }
+
     /// Lets one more execution in, or says why not.
     pub(super) fn admit(&self, counters: &Counters) -> Result<(), StartError> {
         let refusal = if self.draining.load(Ordering::Relaxed) {
@@ -157,11 +166,14 @@ impl Engine {
             handlers: options.handlers,
             in_flight: AtomicUsize::new(0),
             counters: (0..=shards).map(|_| Counters::default()).collect(),
+            wait_time_scale: options.wait_time_scale,
             max_in_flight: options.max_in_flight,
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
         let mut seeds = fastrand::Rng::with_seed(options.seed);
+        // Drawn before those of the shards, so that executions have the same names on any number of them.
+        let random = AtomicU64::new(seeds.u64(..));
         let mut threads = Vec::with_capacity(shards);
         for index in 0..shards {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -173,7 +185,7 @@ impl Engine {
                 })?;
             threads.push(thread);
         }
-        Ok(Self { shared, threads: Mutex::new(threads), random: AtomicU64::new(seeds.u64(..)) })
+        Ok(Self { shared, threads: Mutex::new(threads), random })
     }
 
     /// Number of shards.
@@ -186,6 +198,12 @@ impl Engine {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.clock
+    }
+
+    /// Who answers tasks.
+    #[must_use]
+    pub fn handlers(&self) -> &Handlers {
+        &self.shared.handlers
     }
 
     /// Executions that have not ended.
@@ -230,7 +248,7 @@ impl Engine {
         }
     }
 
-    /// Runs an execution on the calling thread until it first waits; only then it moves to a shard.
+    /// Runs an execution on the calling thread until it first waits for more than a function; only then it moves to a shard.
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
@@ -239,8 +257,7 @@ impl Engine {
         self.shared.admit(counters)?;
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.shared.clock.epoch_ms()));
         let mut effects = Vec::new();
-        let now_ms = running.execution.start_time_ms();
-        let progress = running.step(Input::Continue, now_ms, &mut effects);
+        let progress = running.begin(&self.shared, &mut effects);
         if let Progress::Ended(outcome) = progress {
             counters.ended(outcome.status);
             return Ok(Completion::ended(outcome));

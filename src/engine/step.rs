@@ -249,8 +249,9 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         self.task_event(id, "LambdaFunctionStarted", "TaskStarted", |_| {
             details([("resource", Value::from(&*plan.resource))])
         });
+        let test_case = self.test_case_call(id);
         let signal = self.wait_for(id, Waiting::Task);
-        self.effects.push(Effect::Invoke { signal, task, input, credentials, timeout_ms });
+        self.effects.push(Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case });
         Ok(())
     }
 

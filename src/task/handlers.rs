@@ -2,25 +2,41 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::TaskHandler;
+use super::{MockedIntegrations, TaskAnswer, TaskFunction, TaskHandler, TaskRequest};
 
 /// Handlers by resource. Built once, then only read.
 #[derive(Clone, Default)]
 pub struct Handlers {
     exact: HashMap<Box<str>, Arc<dyn TaskHandler>>,
     by_prefix: Vec<(Box<str>, Arc<dyn TaskHandler>)>,
+    mocked: Option<Arc<dyn MockedIntegrations>>,
+    /// Whether any handler is a function, so that nobody looks for one in vain.
+    has_functions: bool,
 }
 
 impl Handlers {
     /// Lets `handler` answer a `Resource`, or a function by its name: `charge` also answers
     /// `arn:aws:lambda:…:function:charge`. A later handler of the same name takes the earlier one's place.
     pub fn insert(&mut self, resource: &str, handler: Arc<dyn TaskHandler>) {
+        self.has_functions |= handler.function().is_some();
         self.exact.insert(resource.into(), handler);
     }
 
     /// Lets `handler` answer every resource that begins with `prefix` and has no handler of its own.
     pub fn insert_prefix(&mut self, prefix: &str, handler: Arc<dyn TaskHandler>) {
+        self.has_functions |= handler.function().is_some();
         self.by_prefix.push((prefix.into(), handler));
+    }
+
+    /// Lets `mocked` answer calls of executions that run a test case, before any handler is asked.
+    pub fn set_mocked(&mut self, mocked: Arc<dyn MockedIntegrations>) {
+        self.mocked = Some(mocked);
+    }
+
+    /// What answers calls of executions that run a test case.
+    #[must_use]
+    pub fn mocked(&self) -> Option<&Arc<dyn MockedIntegrations>> {
+        self.mocked.as_ref()
     }
 
     /// The handler of a resource.
@@ -28,6 +44,27 @@ impl Handlers {
     pub fn find(&self, resource: &str) -> Option<&Arc<dyn TaskHandler>> {
         self.exact.get(resource).or_else(|| self.exact.get(function_name(resource)?)).or_else(|| {
             self.by_prefix.iter().find(|(prefix, _)| resource.starts_with(&**prefix)).map(|(_, handler)| handler)
+        })
+    }
+
+    /// The function that answers a resource, when its handler is one.
+    #[must_use]
+    pub fn function(&self, resource: &str) -> Option<&TaskFunction> {
+        if self.has_functions { self.find(resource)?.function() } else { None }
+    }
+
+    /// Begins a call. None when nobody answers the resource.
+    #[must_use]
+    pub fn begin(&self, request: TaskRequest) -> Option<TaskAnswer> {
+        if let (Some(mocked), Some(call)) = (&self.mocked, &request.test_case)
+            && let Some(answer) = mocked.answer(&request, call)
+        {
+            return Some(TaskAnswer::Mocked(answer));
+        }
+        let handler = self.find(&request.resource)?;
+        Some(match handler.function() {
+            Some(function) => TaskAnswer::Now(function(request.input)),
+            None => TaskAnswer::Later(handler.invoke(request)),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Handlers that are functions of the embedding program: the fastest kind, without serialisation.
 
-use std::future::Future;
+use std::future::{Future, ready};
 
-use super::{TaskFuture, TaskHandler, TaskRequest, TaskResult};
+use super::{TaskFunction, TaskFuture, TaskHandler, TaskRequest, TaskResult};
 use crate::Value;
 
 /// An async function from input to result as a [`TaskHandler`].
@@ -26,5 +26,32 @@ where
 {
     fn invoke(&self, request: TaskRequest) -> TaskFuture {
         Box::pin((self.0)(request.input))
+    }
+}
+
+/// A function from input to result that waits for nothing, as a [`TaskHandler`]: an execution goes on right behind its call,
+/// on the thread that it runs on.
+pub struct InProcessFunction<F>(F);
+
+impl<F> InProcessFunction<F>
+where
+    F: Fn(Value) -> TaskResult + Send + Sync + 'static,
+{
+    /// Makes a handler of a function.
+    pub fn new(function: F) -> Self {
+        Self(function)
+    }
+}
+
+impl<F> TaskHandler for InProcessFunction<F>
+where
+    F: Fn(Value) -> TaskResult + Send + Sync + 'static,
+{
+    fn invoke(&self, request: TaskRequest) -> TaskFuture {
+        Box::pin(ready((self.0)(request.input)))
+    }
+
+    fn function(&self) -> Option<&TaskFunction> {
+        Some(&self.0)
     }
 }

@@ -12,11 +12,15 @@ pub mod in_process;
 pub mod lambda;
 #[cfg(feature = "services")]
 pub mod limit;
+mod mocked;
 pub mod state_machines;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-pub use self::handlers::Handlers;
+pub use self::{
+    handlers::Handlers,
+    mocked::{MockedAnswer, MockedIntegrations, TestCaseCall, TestCaseError},
+};
 use crate::{
     Value,
     model::{
@@ -40,6 +44,8 @@ pub struct TaskRequest {
     pub deadline_ms: u64,
     /// Which execution calls; none when a handler is called from elsewhere.
     pub caller: Option<Caller>,
+    /// Where in the execution it is made; only of executions that run a test case.
+    pub test_case: Option<Box<TestCaseCall>>,
 }
 
 /// The execution that a call comes from.
@@ -58,7 +64,7 @@ impl TaskRequest {
     #[must_use]
     pub fn new(resource: &str, input: Value) -> Self {
         let deadline_ms = MAX_EXPRESS_EXECUTION_SECONDS * 1000;
-        Self { resource: resource.into(), input, credentials: None, deadline_ms, caller: None }
+        Self { resource: resource.into(), input, credentials: None, deadline_ms, caller: None, test_case: None }
     }
 }
 
@@ -84,6 +90,19 @@ pub type TaskResult = Result<Value, TaskError>;
 /// A call under way. Dropping it cancels the call.
 pub type TaskFuture = Pin<Box<dyn Future<Output = TaskResult> + Send>>;
 
+/// A handler that needs no waiting: it has the result when it returns.
+pub type TaskFunction = dyn Fn(Value) -> TaskResult + Send + Sync;
+
+/// How a call stands when it was begun.
+pub enum TaskAnswer {
+    /// It has ended.
+    Now(TaskResult),
+    /// It is under way.
+    Later(TaskFuture),
+    /// It is simulated: nothing is under way, and the answer comes after a time or never.
+    Mocked(MockedAnswer),
+}
+
 /// Answers the calls of Task states to some resources.
 ///
 /// `invoke` is called on the shard that runs the execution and must not block. The future is polled there too, and is
@@ -93,4 +112,10 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = TaskResult> + Send>>;
 pub trait TaskHandler: Send + Sync + 'static {
     /// Begins a call.
     fn invoke(&self, request: TaskRequest) -> TaskFuture;
+
+    /// The handler as a function from the effective input to the result, when it is one. It is called in the place of
+    /// `invoke`, on whichever thread runs the execution, threads of the embedding program included; it must not block.
+    fn function(&self) -> Option<&TaskFunction> {
+        None
+    }
 }

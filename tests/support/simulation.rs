@@ -104,6 +104,7 @@ pub fn start(input: Value, synchronous: bool, name: &str) -> ExecutionStart {
         input,
         synchronous,
         depth: 0,
+        test_case: None,
     }
 }
 
@@ -185,7 +186,7 @@ fn perform<T: Tasks>(
             agenda.cancel(signal);
             old_signals.push(signal);
         }
-        Effect::Invoke { signal, task, input, credentials, timeout_ms } => {
+        Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case: _ } => {
             let resource = program.tasks[task.index()].resource.to_string();
             let call = Call { resource, input, credentials, at_ms: now_ms };
             let answer = tasks.answer(&call);

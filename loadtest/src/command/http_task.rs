@@ -173,6 +173,7 @@ fn executions(
                     input,
                     synchronous: false,
                     depth: 0,
+                    test_case: None,
                 };
                 // A start that is refused is missing from the counts.
                 let _ = shard.start(&program, start);

@@ -8,4 +8,5 @@ pub(crate) mod load_options;
 pub(crate) mod ready;
 pub(crate) mod run;
 pub(crate) mod server_command;
+pub(crate) mod simulated;
 pub(crate) mod waiting;

@@ -65,11 +65,7 @@ pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Resu
 
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
 fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> Result<Admitted, ApiError> {
-    let arn = &*request.state_machine_arn;
-    let Some(record) = context.registry().get(arn) else {
-        Arn::parse_state_machine(arn)?;
-        return Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into());
-    };
+    let (record, test_case) = find(context, &request.state_machine_arn)?;
     let Some(program) = record.program.clone() else { return Err(not_express(action, record.machine_type)) };
     if !context.throttle.admits_start(action, &record.bucket) {
         return Err(ApiError::throttled());
@@ -84,8 +80,27 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let machine = Arc::clone(&record.identity);
     let synchronous = action == Action::StartSyncExecution;
-    let start = ExecutionStart { machine, name, input, synchronous, depth: 0 };
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
     Ok(Admitted { record, program, start })
+}
+
+/// The state machine of an ARN, and the test case to run: what stands behind a `#`, as for Step Functions Local, or the
+/// default one.
+fn find(context: &Context, arn: &str) -> Result<(Arc<StateMachineRecord>, Option<Arc<str>>), ApiError> {
+    let runtime = context.shard.runtime();
+    if let Some(record) = context.registry().get(arn) {
+        let test_case = runtime.default_test_case(&record.identity.name);
+        return Ok((record, test_case));
+    }
+    // Names have no `#`, so that only an ARN with a test case does.
+    if let Some((machine_arn, test_case)) = arn.split_once('#')
+        && let Some(record) = context.registry().get(machine_arn)
+    {
+        let test_case = runtime.test_case(&record.identity.name, test_case);
+        return Ok((record, Some(test_case.map_err(|error| ApiError::validation(error.0))?)));
+    }
+    Arn::parse_state_machine(arn)?;
+    Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into())
 }
 
 /// Why a machine without a program does not start.

@@ -25,11 +25,11 @@ use clap::Args;
 use self::{
     lines::{Batch, LineReader},
     summary::{Progress, Summary},
-    worker::Worker,
+    worker::{Machine, Worker},
     writer::{Written, write_records},
 };
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, services::with_services};
-use crate::{Runtime, model::execution::MachineIdentity, program::Program};
+use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, services::with_services, simulation::SimulationArguments};
+use crate::{Runtime, model::execution::MachineIdentity};
 
 /// Batches that wait for one shard.
 const QUEUED_BATCHES: usize = 4;
@@ -44,7 +44,8 @@ const QUEUED_PIECES: usize = 64;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  expressway run order.asl.json --input events.ndjson --output results.ndjson\n  \
                   tail -f events.ndjson | expressway run order.asl.json --ordered\n  \
-                  expressway run order.asl.json --input events.ndjson --trace 1")]
+                  expressway run order.asl.json --input events.ndjson --trace 1\n  \
+                  expressway run order.asl.json --input events.ndjson --mock mock.json --mock-case Load --wait-time-scale 0.01")]
 pub(super) struct RunArguments {
     /// Amazon States Language, as JSON.
     definition: PathBuf,
@@ -72,6 +73,8 @@ pub(super) struct RunArguments {
     /// TOML file whose table `services` says what tasks reach: the one that `serve` takes.
     #[arg(long, value_name = "FILE", env = "EXPRESSWAY_CONFIG")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    simulation: SimulationArguments,
 }
 
 #[allow(clippy::print_stderr, reason = "errors of the command line")]
@@ -99,23 +102,24 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     let services = arguments.config.as_deref().map(super::serve::read_services).transpose()?.unwrap_or_default();
     let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| crate::model::arn::Home::default().region);
     let (builder, services) = with_services(builder, &services, &region, arguments.lambda_endpoint.as_deref())?;
-    let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    let name = machine_name(&arguments.definition);
+    let simulation = arguments.simulation.load()?;
+    let test_case = simulation.test_case_of(&name)?;
+    let runtime = simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let home = crate::model::arn::Home::default();
-    let name = machine_name(&arguments.definition);
-    let machine = Arc::new(MachineIdentity {
+    let identity = Arc::new(MachineIdentity {
         arn: home.state_machine_arn(&name),
         execution_arn_prefix: home.express_execution_arn_prefix(&name),
         name,
         role_arn: String::new(),
     });
-    run_lines(&runtime, program, machine, input, output, arguments)
+    run_lines(&runtime, Machine { program, identity, test_case }, input, output, arguments)
 }
 
 fn run_lines(
     runtime: &Runtime,
-    program: Arc<Program>,
-    machine: Arc<MachineIdentity>,
+    machine: Machine,
     input: Input,
     output: Box<dyn Write + Send>,
     arguments: &RunArguments,
@@ -129,7 +133,7 @@ fn run_lines(
         queues.push(sender);
         receivers.push(std::sync::Mutex::new(Some(receiver)));
     }
-    let worker = Worker { program, machine, progress: Arc::clone(&progress), pieces, trace: arguments.trace };
+    let worker = Worker { machine, progress: Arc::clone(&progress), pieces, trace: arguments.trace };
     let started = runtime.spawn_on_shards(move |shard| {
         let receiver = receivers[shard.index()].lock().ok().and_then(|mut receiver| receiver.take());
         let worker = worker.clone();

@@ -25,12 +25,22 @@ use crate::{
 
 /// Most events that `--trace` keeps.
 const TRACED_EVENTS: usize = 10_000;
+/// Spreads the numbers of lines over the unique numbers of executions; odd, so that no two lines have the same.
+const LINE_ID_FACTOR: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+
+/// What is run.
+#[derive(Clone)]
+pub(super) struct Machine {
+    pub(super) program: Arc<Program>,
+    pub(super) identity: Arc<MachineIdentity>,
+    /// What answers its calls instead of handlers.
+    pub(super) test_case: Option<Arc<str>>,
+}
 
 /// What every shard needs to run lines.
 #[derive(Clone)]
 pub(super) struct Worker {
-    pub(super) program: Arc<Program>,
-    pub(super) machine: Arc<MachineIdentity>,
+    pub(super) machine: Machine,
     pub(super) progress: Arc<Progress>,
     pub(super) pieces: Sender<Piece>,
     /// The line whose events are printed.
@@ -89,12 +99,21 @@ impl Worker {
             self.refused(number, record, error_name::DATA_LIMIT_EXCEEDED, &cause, piece);
             return None;
         }
-        let name = ExecutionName { name: None, id: shard.random() };
-        let start = ExecutionStart { machine: Arc::clone(&self.machine), name, input, synchronous: false, depth: 0 };
+        let Machine { program, identity, test_case } = &self.machine;
+        // What a test case draws depends on the execution: with numbers by line each line draws the same in every run.
+        let id = if test_case.is_some() { u128::from(number).wrapping_mul(LINE_ID_FACTOR) } else { shard.random() };
+        let start = ExecutionStart {
+            machine: Arc::clone(identity),
+            name: ExecutionName { name: None, id },
+            input,
+            synchronous: false,
+            depth: 0,
+            test_case: test_case.clone(),
+        };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));
         let started = match &recorder {
-            None => shard.start_sync(&self.program, start),
-            Some(recorder) => shard.start_traced(&self.program, start, recorder.clone()),
+            None => shard.start_sync(program, start),
+            Some(recorder) => shard.start_traced(program, start, recorder.clone()),
         };
         match started {
             Ok(Started::Ended(outcome)) => {

@@ -14,6 +14,7 @@ use super::ServeArguments;
 use crate::{
     api::Accept,
     cli::services::ServicesFile,
+    cli::simulation::{Simulation, SimulationArguments},
     model::{action::Action, arn::Home},
     throttle::{BucketSize, ThrottleTable},
 };
@@ -38,6 +39,7 @@ pub(super) struct Settings {
     pub(super) drain_timeout: Duration,
     pub(super) accept: Accept,
     pub(super) services: ServicesFile,
+    pub(super) simulation: Simulation,
 }
 
 /// The file of `--config`.
@@ -54,6 +56,9 @@ struct ConfigFile {
     max_in_flight: Option<usize>,
     drain_timeout: Option<u64>,
     accept: Option<String>,
+    mock: Option<PathBuf>,
+    mock_case: Option<String>,
+    wait_time_scale: Option<f64>,
     #[serde(default)]
     services: ServicesFile,
 }
@@ -107,7 +112,13 @@ impl Settings {
         let local = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT));
         let throttle = arguments.throttle.or(file.throttle);
         let drain_seconds = arguments.drain_timeout.or(file.drain_timeout).unwrap_or(DEFAULT_DRAIN_SECONDS);
+        let simulation = arguments.simulation.or(SimulationArguments {
+            mock: file.mock,
+            mock_case: file.mock_case,
+            wait_time_scale: file.wait_time_scale,
+        });
         Ok(Self {
+            simulation: simulation.load()?,
             listen: arguments.listen.or(file.listen).unwrap_or(local),
             definitions: arguments.definitions.or(file.definitions),
             home,
