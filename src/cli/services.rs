@@ -35,6 +35,9 @@ pub(super) struct ServicesFile {
     /// Endpoints by service.
     #[serde(default)]
     endpoints: BTreeMap<String, String>,
+    /// How SQS is spoken to.
+    #[serde(default)]
+    sqs_protocol: SqsProtocol,
     /// PEM file of certificate authorities that are trusted besides the public ones.
     ca_file: Option<PathBuf>,
     /// Connections of HTTP Tasks, by name.
@@ -43,6 +46,15 @@ pub(super) struct ServicesFile {
     /// Limits, by what is called.
     #[serde(default)]
     limits: BTreeMap<String, LimitEntry>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SqsProtocol {
+    #[default]
+    Json,
+    /// As it was before 2023, for stand-ins that know no other.
+    Query,
 }
 
 /// A connection; at most one of `basic`, `api_key` and `oauth`.
@@ -253,6 +265,7 @@ pub(super) fn with_services(
 
 fn aws_settings(file: &ServicesFile, region: &str, lambda_endpoint: Option<&str>) -> Result<AwsSettings, String> {
     let mut settings = AwsSettings::from_environment(region).map_err(|error| error.to_string())?;
+    settings.sqs_by_query = file.sqs_protocol == SqsProtocol::Query;
     if let Some(url) = &file.endpoint {
         let endpoint = Endpoint::parse(url).map_err(|error| format!("services.endpoint: {error}"))?;
         settings.endpoint = Some(endpoint);

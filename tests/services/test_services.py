@@ -300,6 +300,26 @@ class Services(Executions):
         self.assertEqual(self.execute(arn)["output"], '"SUCCEEDED"')
 
 
+class OlderSqs(Executions):
+    """SQS by the query protocol."""
+    @classmethod
+    def setUpClass(cls):
+        cls.aws = cls.enterClassContext(emulator())
+        config = cls.enterClassContext(configuration("[services]\nsqs_protocol = \"query\"\n"))
+        cls.serve("--config", config, AWS_ENDPOINT_URL=cls.aws, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
+
+    def test_messages(self):
+        sqs = client("sqs", self.aws)
+        url = sqs.create_queue(QueueName="orders")["QueueUrl"]
+        attributes = {"kind": {"DataType": "String", "StringValue": "a&b"}, "n": {"DataType": "Number", "StringValue": "1"}}
+        output = self.succeeds("sqs:sendMessage", {"QueueUrl": url, "MessageBody.$": "$", "MessageAttributes": attributes},
+                               {"order": 7})
+        message = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"][0]
+        self.assertEqual((json.loads(message["Body"]), message["MessageId"]), ({"order": 7}, output["MessageId"]))
+        self.assertEqual(message["MessageAttributes"], attributes)
+        self.fails("SQS.QueueDoesNotExistException", "sqs:sendMessage", {"QueueUrl": url + "-missing", "MessageBody": "x"})
+
+
 class WithoutEmulator(Executions):
     """Calls that go to no emulator: of an API of this program's own, and of nobody."""
     @classmethod

@@ -62,6 +62,11 @@ impl Client {
         &self.settings.region
     }
 
+    /// Whether SQS is spoken to as it was before it spoke JSON.
+    pub(super) fn sqs_by_query(&self) -> bool {
+        self.settings.sqs_by_query
+    }
+
     /// The endpoint that the operator has set for a service.
     pub(super) fn own_endpoint(&self, names: &[&str]) -> Option<&Endpoint> {
         self.settings.endpoint_of(names)

@@ -106,6 +106,10 @@ pub(super) fn unusable_parameters(parameters: &Value, problem: &str) -> TaskErro
 
 /// The name of the class of a code, as both SDKs make it.
 fn class_of(code: &str) -> String {
+    // The one class of SQS that is not named after its code.
+    if code.ends_with(".NonExistentQueue") {
+        return "QueueDoesNotExistException".to_owned();
+    }
     // Codes of the query protocol may have a path before the name.
     let code = code.rsplit('.').next().unwrap_or(code);
     match code.strip_suffix("Fault") {

@@ -2,7 +2,7 @@
 //! integrations, `arn:aws:states:::aws-sdk:SERVICE:ACTION` (Developer Guide, "Integrating services").
 //!
 //! There is one client for all services. What differs is the protocol that a service speaks: AWS JSON for most, with
-//! [`service`] as the table of facts; the query protocol for SNS; REST for S3 and API Gateway. `Credentials` of a task
+//! `service.rs` and `services.tsv` as the table of facts; the query protocol for SNS; REST for S3 and API Gateway. `Credentials` of a task
 //! are accepted and not used: no role is assumed, calls are signed with the credentials of the process.
 
 mod apigateway;

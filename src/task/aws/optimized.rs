@@ -78,9 +78,15 @@ impl Optimized {
         if !matches!(parameters.view(), View::Object(_)) {
             return Err(unusable_parameters(parameters, "The parameters must be an OBJECT"));
         }
-        if self.id.is_empty() {
-            let answer =
-                query::call(client, action, parameters).await.map_err(|failure| self.not_answered(&failure))?;
+        let query = match self.name {
+            "sns" => Some(query::SNS),
+            "sqs" if client.sqs_by_query() => Some(query::SQS),
+            _ => None,
+        };
+        if let Some(service) = query {
+            let answer = query::call(client, &service, action, parameters)
+                .await
+                .map_err(|failure| self.not_answered(&failure))?;
             let (metadata, answer) = Metadata::of(answer);
             let result = query::result(&answer).map_err(|error| {
                 let modelled = error.is_modelled_by_default();

@@ -1,4 +1,5 @@
-//! The query protocol of SNS (Smithy specification, "AWS Query protocol"): parameters as a form, answers in XML.
+//! The query protocol of SNS, and of SQS before it spoke JSON (Smithy specification, "AWS Query protocol"): parameters as a
+//! form, answers in XML.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
@@ -22,18 +23,48 @@ use crate::{
     value::{ObjectBuilder, ValueRef, View},
 };
 
-const SNS: Target<'static> = Target { names: &["sns"], endpoint_prefix: "sns", signing_name: "sns" };
-/// Version of SNS's API.
-const VERSION: &str = "2010-03-31";
-/// Members whose keys are data, with the words that the protocol has for key and value.
-const MAPS: &[(&str, &str, &str)] = &[("Attributes", "key", "value"), ("MessageAttributes", "Name", "Value")];
+/// A service that speaks the protocol.
+pub(super) struct QueryService {
+    target: Target<'static>,
+    /// Version of its API.
+    version: &'static str,
+    /// Members whose keys are data: their name, what stands for it and before the number of an entry, and the words for key
+    /// and value.
+    maps: &'static [(&'static str, &'static str, &'static str, &'static str)],
+}
 
-/// Calls an action of SNS.
-pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> Result<HttpAnswer, HttpFailure> {
-    let mut form = format!("Action={}&Version={VERSION}", operation(action));
+pub(super) const SNS: QueryService = QueryService {
+    target: Target { names: &["sns"], endpoint_prefix: "sns", signing_name: "sns" },
+    version: "2010-03-31",
+    maps: &[
+        ("Attributes", "Attributes.entry", "key", "value"),
+        ("MessageAttributes", "MessageAttributes.entry", "Name", "Value"),
+    ],
+};
+
+pub(super) const SQS: QueryService = QueryService {
+    target: Target { names: &["sqs"], endpoint_prefix: "sqs", signing_name: "sqs" },
+    version: "2012-11-05",
+    maps: &[
+        ("MessageAttributes", "MessageAttribute", "Name", "Value"),
+        ("MessageSystemAttributes", "MessageSystemAttribute", "Name", "Value"),
+    ],
+};
+
+/// Members that are text and often given as JSON, which is then written out.
+const TEXT_MEMBERS: [&str; 2] = ["Message", "MessageBody"];
+
+/// Calls an action of a service.
+pub(super) async fn call(
+    client: &Client,
+    service: &QueryService,
+    action: &str,
+    parameters: &Value,
+) -> Result<HttpAnswer, HttpFailure> {
+    let mut form = format!("Action={}&Version={}", operation(action), service.version);
     if let View::Object(entries) = parameters.view() {
         for (name, value) in entries.iter() {
-            push(name, name, value, &mut form);
+            push(service, name, name, value, &mut form);
         }
     }
     let content_type = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
@@ -43,32 +74,33 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
         headers: vec![(header::CONTENT_TYPE, content_type)],
         body: form.into_bytes(),
     };
-    client.send(SNS, request, MAX_SERVICE_RESPONSE_BYTES).await
+    client.send(service.target, request, MAX_SERVICE_RESPONSE_BYTES).await
 }
 
 /// Appends a parameter. Values nest no deeper than [`MAX_NESTING_DEPTH`](crate::value::MAX_NESTING_DEPTH).
-fn push(path: &str, member: &str, value: ValueRef<'_>, form: &mut String) {
+fn push(service: &QueryService, path: &str, member: &str, value: ValueRef<'_>, form: &mut String) {
     match value.view() {
         View::Null => {}
-        // Text that is given as JSON is written out, as SDK and optimised integrations do.
-        View::Object(_) if member == "Message" => pair(path, &value.to_value().to_json(), form),
+        View::Object(_) | View::Array(_) if TEXT_MEMBERS.contains(&member) => {
+            pair(path, &value.to_value().to_json(), form)
+        }
         View::Object(entries) => {
-            let map = MAPS.iter().find(|(name, ..)| *name == member);
+            let map = service.maps.iter().find(|(name, ..)| *name == member);
             for (place, (key, value)) in entries.iter().enumerate() {
                 match map {
-                    Some((_, key_word, value_word)) => {
-                        let entry = format!("{path}.entry.{}", place + 1);
+                    Some((_, entry, key_word, value_word)) => {
+                        // No service has such a member anywhere but at the top.
+                        let entry = format!("{entry}.{}", place + 1);
                         pair(&format!("{entry}.{key_word}"), key, form);
-                        push(&format!("{entry}.{value_word}"), "", value, form);
+                        push(service, &format!("{entry}.{value_word}"), "", value, form);
                     }
-                    None => push(&format!("{path}.{key}"), key, value, form),
+                    None => push(service, &format!("{path}.{key}"), key, value, form),
                 }
             }
         }
-        View::Array(_) if member == "Message" => pair(path, &value.to_value().to_json(), form),
         View::Array(items) => {
             for (place, item) in items.iter().enumerate() {
-                push(&format!("{path}.member.{}", place + 1), "", item, form);
+                push(service, &format!("{path}.member.{}", place + 1), "", item, form);
             }
         }
         View::String(text) if member == "BinaryValue" => pair(path, &BASE64_STANDARD.encode(text), form),
@@ -132,7 +164,7 @@ pub(super) async fn perform_sdk(client: &Client, action: &str, parameters: &Valu
     if !matches!(parameters.view(), View::Object(_)) {
         return Err(unusable_parameters(parameters, "The parameters must be an OBJECT"));
     }
-    let answer = call(client, action, parameters).await.map_err(|failure| not_answered("Sns", &failure))?;
+    let answer = call(client, &SNS, action, parameters).await.map_err(|failure| not_answered("Sns", &failure))?;
     result(&answer).map_err(|error| {
         let modelled = error.is_modelled_by_default();
         error.sdk("Sns", modelled)
@@ -145,12 +177,12 @@ mod tests {
 
     use super::*;
 
-    fn form(parameters: &str) -> String {
+    fn form(service: &QueryService, parameters: &str) -> String {
         let mut form = String::new();
         let value = Value::parse(parameters).unwrap();
         if let View::Object(entries) = value.view() {
             for (name, value) in entries.iter() {
-                push(name, name, value, &mut form);
+                push(service, name, name, value, &mut form);
             }
         }
         form
@@ -165,12 +197,20 @@ mod tests {
     fn parameters_are_a_form() {
         assert_eq!(
             form(
+                &SNS,
                 r#"{"TopicArn":"a:b","Message":{"x":1},"MessageAttributes":{"k":{"DataType":"String","StringValue":"v"}}}"#
             ),
             "&TopicArn=a%3Ab&Message=%7B%22x%22%3A1%7D&MessageAttributes.entry.1.Name=k\
              &MessageAttributes.entry.1.Value.DataType=String&MessageAttributes.entry.1.Value.StringValue=v"
         );
-        assert_eq!(form(r#"{"TagKeys":["a","b"],"N":1,"No":null}"#), "&TagKeys.member.1=a&TagKeys.member.2=b&N=1");
+        assert_eq!(
+            form(&SNS, r#"{"TagKeys":["a","b"],"N":1,"No":null}"#),
+            "&TagKeys.member.1=a&TagKeys.member.2=b&N=1"
+        );
+        assert_eq!(
+            form(&SQS, r#"{"MessageBody":{"x":1},"MessageAttributes":{"k":{"DataType":"String"}}}"#),
+            "&MessageBody=%7B%22x%22%3A1%7D&MessageAttribute.1.Name=k&MessageAttribute.1.Value.DataType=String"
+        );
     }
 
     #[test]

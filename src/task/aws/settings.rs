@@ -17,6 +17,8 @@ pub struct AwsSettings {
     pub region: String,
     /// Endpoint of services that have none of their own.
     pub endpoint: Option<Endpoint>,
+    /// Whether SQS is spoken to by the query protocol, for stand-ins that know no other.
+    pub sqs_by_query: bool,
     /// Endpoints by service: see [`AwsSettings::set_endpoint`].
     endpoints: BTreeMap<String, Endpoint>,
     pub(super) credentials: Source,

@@ -213,3 +213,108 @@ async fn sweep_idle() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    /// Long enough for what is under way on this thread to happen.
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    async fn listen() -> (TcpListener, Origin) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, Origin { https: false, host: "127.0.0.1".into(), port })
+    }
+
+    async fn answer(stream: &mut TcpStream) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(ANSWER).await.unwrap();
+    }
+
+    async fn get(client: &HttpClient, origin: &Origin, max_bytes: usize) -> Result<HttpAnswer, HttpFailure> {
+        client.send(origin, Request::get("/").body(Full::default()).unwrap(), max_bytes).await
+    }
+
+    fn free_places(client: &HttpClient, origin: &Origin) -> usize {
+        POOL.with_borrow(|pool| pool.lines.get(&key(client, origin)).unwrap().places.available_permits())
+    }
+
+    #[tokio::test]
+    async fn connections_are_used_again() {
+        let (listener, origin) = listen().await;
+        let client = HttpClient::default();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..3 {
+                answer(&mut stream).await;
+            }
+        });
+        for _ in 0..3 {
+            assert_eq!(get(&client, &origin, 10).await.ok().unwrap().body, b"{}");
+        }
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_meanwhile_is_replaced() {
+        let (listener, origin) = listen().await;
+        let client = HttpClient::default();
+        let server = tokio::spawn(async move {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                answer(&mut stream).await;
+            }
+        });
+        for _ in 0..2 {
+            assert!(get(&client, &origin, 10).await.is_ok());
+            tokio::time::sleep(MOMENT).await;
+        }
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_frees_its_place_and_closes_its_connection() {
+        let (listener, origin) = listen().await;
+        let client = HttpClient::default();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+        });
+        assert!(tokio::time::timeout(MOMENT, get(&client, &origin, 10)).await.is_err());
+        assert_eq!(free_places(&client, &origin), MAX_CALLS_PER_ORIGIN);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_longer_than_wanted_is_not_read() {
+        let (listener, origin) = listen().await;
+        let client = HttpClient::default();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            answer(&mut stream).await;
+        });
+        assert_eq!(get(&client, &origin, 1).await.err(), Some(HttpFailure::TooLarge));
+        assert_eq!(free_places(&client, &origin), MAX_CALLS_PER_ORIGIN);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_too_early_is_told() {
+        let (listener, origin) = listen().await;
+        let client = HttpClient::default();
+        let server = tokio::spawn(async move { drop(listener.accept().await) });
+        assert!(matches!(get(&client, &origin, 10).await.err(), Some(HttpFailure::Lost(_))));
+        server.await.unwrap();
+    }
+}

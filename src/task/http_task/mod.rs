@@ -120,6 +120,17 @@ mod tests {
     use super::*;
     use crate::clock::SimClock;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_call_takes_a_minute_at_most() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let task = HttpTask::new(HttpClient::default(), Arc::new(SimClock::default()), "eu-west-1", []);
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let input = crate::Value::object([("ApiEndpoint", url.as_str()), ("Method", "GET")]);
+        let began = tokio::time::Instant::now();
+        let error = task.invoke(TaskRequest::new("arn:aws:states:::http:invoke", input)).await.unwrap_err();
+        assert_eq!((error.error.as_str(), began.elapsed().as_secs()), ("States.Http.Socket", 60));
+    }
+
     #[test]
     fn connections_are_found_by_arn_and_name() {
         let connection = Connection::default();
