@@ -257,6 +257,24 @@ fn timers_that_fire_at_once_are_found_wanting() {
 }
 
 #[test]
+fn simulated_calls_are_measured_in_process() {
+    let (report, output) =
+        loadtest(&["simulated", "--only", "waiting", "--count", "2000", "--latency-ms", "400", "--json", "-"]);
+    assert!(output.status.success(), "{output:?}");
+    let waiting = &report["waiting: executions that wait for a mocked call"];
+    assert_eq!(waiting["executions_at_once"], json!(2000.0));
+    assert!(waiting["p50_off_ms"].as_f64().is_some_and(|off| (-1.0..200.0).contains(&off)), "{waiting}");
+    let arguments = ["simulated", "--only", "hanging", "--rate", "500", "--seconds", "0.4", "--json", "-"];
+    let (report, output) = loadtest(&[&arguments[..], &["--hanging-percent", "50"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let hanging = &report["hanging: calls of 10 ms beside calls that hang"];
+    assert!(hanging["undisturbed_p99_ms"].as_f64().is_some_and(|p99| p99 >= 9.0), "{hanging}");
+    assert!(hanging["calls_that_hung"].as_f64().is_some_and(|calls| (100.0..300.0).contains(&calls)), "{hanging}");
+    let (_, output) = loadtest(&[&arguments[..], &["--max-ratio", "0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "a limit that is passed is told");
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_done() {
     for (arguments, word) in [
         (&["run", "--endpoint", "http://192.0.2.1:1", "--workload", "w1"][..], "--allow-remote"),

@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 
-use crate::{clock::SystemClock, mock::MockConfiguration, runtime::RuntimeBuilder, task::MockedIntegrations as _};
+use crate::{
+    clock::SystemClock, mock::MockConfiguration, program::Program, runtime::RuntimeBuilder,
+    task::MockedIntegrations as _,
+};
 
 /// What is simulated.
 #[derive(Args, Clone, Debug, Default)]
@@ -96,6 +99,16 @@ impl Simulation {
         Ok(Some(name.into()))
     }
 
+    /// What to tell the user about a test case that mocks states which the program does not have; none when all is well.
+    pub(super) fn warning(&self, machine_name: &str, test_case: &str, program: &Program) -> Option<String> {
+        let tasks: Vec<_> = program.task_states().collect();
+        let keys = self.mocked.as_ref()?.keys_for_nothing(machine_name, test_case, &tasks);
+        let keys = keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("--mock: the test case {test_case} mocks what {machine_name} has no Task state for: {keys}");
+        (!keys.is_empty()).then_some(message)
+    }
+
     /// Sets a runtime up.
     pub(super) fn apply(self, mut builder: RuntimeBuilder) -> RuntimeBuilder {
         if let Some(mocked) = self.mocked {
@@ -130,6 +143,10 @@ mod tests {
         assert!(with(two, Some("B")).test_case_of("m").unwrap_err().contains("/StateMachines/m/TestCases/B/S"));
         assert!(with(one, None).test_case_of("n").unwrap_err().contains("'n'"));
         assert_eq!(Simulation::default().test_case_of("m"), Ok(None));
+        let typo = r#"{"StateMachines": {"m": {"TestCases": {"A": {"Chrage": null, "*": null}}}}}"#;
+        let warning = with(typo, None).warning("m", "A", &Program::default());
+        assert!(warning.is_some_and(|warning| warning.ends_with("'*', 'Chrage'")));
+        assert_eq!(with(one, None).warning("m", "A", &Program::default()), None);
         assert!(with(two, Some("B")).check_default().is_err() && with(two, Some("C")).check_default().is_err());
         assert_eq!(with(two, Some("A")).check_default(), Ok(()));
     }

@@ -143,6 +143,16 @@ impl MockConfiguration {
         names
     }
 
+    /// What a test case mocks that a state machine does not have, given the names of its Task states with their resources.
+    /// None of it is an error; all of it is most likely misspelt.
+    #[must_use]
+    pub fn keys_for_nothing(&self, machine_name: &str, test_case: &str, tasks: &[(&str, &str)]) -> Vec<&str> {
+        match self.test_case(machine_name, test_case) {
+            Some(Ok(test_case)) => test_case.keys_for_nothing(tasks),
+            _ => Vec::new(),
+        }
+    }
+
     /// Checks a test case of all state machines that have it.
     ///
     /// # Errors

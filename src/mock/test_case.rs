@@ -54,4 +54,30 @@ impl TestCase {
         })?;
         mocked.as_deref()
     }
+    /// The keys that fit none of the given tasks, each a state's name and its resource: most likely misspelt.
+    pub(super) fn keys_for_nothing<'a>(&'a self, tasks: &[(&str, &str)]) -> Vec<&'a str> {
+        let fits = |key: &str, name: &str| pattern::fits(key, name) || key == name;
+        let is_for_nothing =
+            |key: &&str| !tasks.iter().any(|(state, resource)| fits(key, state) || fits(key, resource));
+        let keys = self.exact.keys().map(String::as_str).chain(self.patterns.iter().map(|(pattern, _)| &**pattern));
+        let mut keys: Vec<_> = keys.filter(is_for_nothing).collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    #[test]
+    fn keys_that_mock_nothing_are_found() {
+        let text = r#"{"Charge": null, "Chrage": null, "No*": null, "*": null, "arn:*": null, "a*c": null}"#;
+        let file = Value::parse(text).unwrap();
+        let root = Entry::root(file.as_ref());
+        let test_case = TestCase::parse(&root, 0, |at, _| Err(at.problem("no names here"))).unwrap();
+        assert_eq!(test_case.keys_for_nothing(&[("Charge", "arn:x"), ("a*c", "y")]), ["Chrage", "No*"]);
+        assert_eq!(test_case.keys_for_nothing(&[]).len(), 6);
+    }
 }

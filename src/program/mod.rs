@@ -69,6 +69,19 @@ impl Program {
         self.instructions[at.index()]
     }
 
+    /// The Task states, each with its name and its resource.
+    pub fn task_states(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut name = "";
+        self.instructions.iter().filter_map(move |instruction| match instruction {
+            Instruction::EnterState(state) => {
+                name = self.state(*state).name.as_str();
+                None
+            }
+            Instruction::Task(task) => Some((name, &*self.tasks[task.index()].resource)),
+            _ => None,
+        })
+    }
+
     /// A state by its number.
     #[inline]
     #[must_use]

@@ -28,8 +28,8 @@ use tokio::task::LocalSet;
 /// Executions that a thread starts before it looks after those that wait.
 const STARTS_IN_A_ROW: u32 = 64;
 
-/// Drive one workload through the library in this process: JSON text in, JSON text out. Task states are answered by an
-/// in-process handler that gives back its input.
+/// Drive one workload through the library in this process: JSON text in, JSON text out. Task states are answered by a
+/// function of this process that gives back its input.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -53,6 +53,9 @@ pub(crate) struct InProcessArguments {
     /// Executions a second of an open loop, over all threads.
     #[arg(long, value_name = "N")]
     rate: Option<u64>,
+    /// Answer Task states by an async handler, which is called on a shard, instead of a function.
+    #[arg(long)]
+    async_handler: bool,
     /// Measured time in seconds.
     #[arg(long, default_value_t = 5.0, value_name = "S")]
     duration: f64,
@@ -90,11 +93,12 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
         _ => return Err(Failure::new("--mode open and --rate, from 1 to 100000000 a second, go together")),
     };
     let workload = arguments.what.choose()?;
-    let runtime = Runtime::builder()
-        .shards(arguments.shards.unwrap_or_else(machine::cores))
-        .task("echo", async |input: Value| Ok(input))
-        .build()
-        .context(|| "starting the runtime".to_owned())?;
+    let builder = Runtime::builder().shards(arguments.shards.unwrap_or_else(machine::cores));
+    let builder = match arguments.async_handler {
+        false => builder.task_fn("echo", Ok),
+        true => builder.task("echo", async |input: Value| Ok(input)),
+    };
+    let runtime = builder.build().context(|| "starting the runtime".to_owned())?;
     let published = runtime.publish(&workload.name, &workload.definition);
     let machine = published.map_err(|error| Failure::new(error.to_string()))?;
     let clock = RunClock::start();

@@ -91,6 +91,7 @@ pub(super) fn run(arguments: &RunArguments) -> ExitCode {
     }
 }
 
+#[allow(clippy::print_stderr, reason = "warnings of the command line")]
 fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     let program = Arc::new(load::program(&arguments.definition)?);
     let input = open_input(&arguments.input)?;
@@ -105,6 +106,9 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     let name = machine_name(&arguments.definition);
     let simulation = arguments.simulation.load()?;
     let test_case = simulation.test_case_of(&name)?;
+    if let Some(warning) = test_case.as_ref().and_then(|test_case| simulation.warning(&name, test_case, &program)) {
+        eprintln!("{warning}");
+    }
     let runtime = simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let home = crate::model::arn::Home::default();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Evaluated, Expression};
+use super::{Evaluated, Expression, limits};
 use crate::{Value, model::error_name};
 
 /// Why an expression could not be evaluated.
@@ -28,7 +28,7 @@ impl JsonataError {
                 "U1001",
                 "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive.",
             ),
-            Some(("D1012", _)) => Self::new("U1001", "Expression evaluation timeout: Check for infinite loop"),
+            Some(("D1012", _)) => limits::timeout(),
             Some((code, message)) if is_code(code) => {
                 Self { code: code.to_owned().into(), message: message.to_owned().into() }
             }

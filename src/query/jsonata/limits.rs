@@ -44,3 +44,8 @@ pub const MAX_FAST_STEPS: usize = 1_000_000;
 pub(super) fn memory() -> JsonataError {
     JsonataError::new("U1001", "Expression evaluation memory limit exceeded")
 }
+
+/// It took longer than [`MAX_EVALUATION_MS`].
+pub(super) fn timeout() -> JsonataError {
+    JsonataError::new("U1001", "Expression evaluation timeout: Check for infinite loop")
+}

@@ -17,12 +17,13 @@ mod analyze;
 mod base;
 mod convert;
 mod error;
+mod fast;
 mod functions;
 mod guard;
 pub mod limits;
 mod template;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 pub use self::{
     analyze::References,
@@ -72,6 +73,8 @@ pub struct Expression {
     text: Box<str>,
     references: References,
     base: base::Program,
+    /// When it is of the subset.
+    fast: Option<Arc<fast::Program>>,
 }
 
 /// The expression in a string that is exactly `{% … %}`, without the delimiters and the space around it; `None` for any
@@ -91,8 +94,9 @@ impl Expression {
     /// [`SyntaxError`] when it is no JSONata, uses `??` or `?:` (which came after 2.0.6) or `$eval`, has a regular expression
     /// that is invalid or too large, or nests deeper than [`limits::MAX_EXPRESSION_DEPTH`].
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let (base, _, references) = base::Program::parse(text)?;
-        Ok(Self { text: text.into(), references, base })
+        let (base, ast, references) = base::Program::parse(text)?;
+        let fast = fast::Program::compile(&ast).map(Arc::new);
+        Ok(Self { text: text.into(), references, base, fast })
     }
 
     /// The text it was parsed from.
@@ -107,12 +111,47 @@ impl Expression {
         &self.references
     }
 
+    /// Whether it runs as a program of our own, without `jsonata-core`.
+    #[must_use]
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_some()
+    }
+
     /// Evaluates it.
     ///
     /// # Errors
     /// [`JsonataError`] when it fails, or goes beyond the [`limits`].
+    #[inline]
     pub fn evaluate<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, JsonataError> {
+        if let Some(fast) = &self.fast {
+            match fast.evaluate(environment) {
+                Ok(result) => return Ok(result),
+                Err(fast::Halt::Limit(error)) => return Err(error),
+                Err(fast::Halt::Base) => {}
+            }
+        }
+        self.evaluate_in_base(environment)
+    }
+
+    /// Evaluates it in `jsonata-core`, fast or not: for tests and benchmarks.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_in_base<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, JsonataError> {
         self.base.evaluate(&self.references, environment)
+    }
+
+    /// Evaluates it as a program of our own only, for tests: `None` when it has none, or when that leaves this evaluation
+    /// to the base.
+    ///
+    /// # Errors
+    /// When it goes beyond the [`limits`].
+    pub fn evaluate_fast<E: JsonataEnvironment>(&self, environment: &E) -> Result<Option<Evaluated>, JsonataError> {
+        match self.fast.as_ref().map(|fast| fast.evaluate(environment)) {
+            Some(Ok(result)) => Ok(Some(result)),
+            Some(Err(fast::Halt::Limit(error))) => Err(error),
+            Some(Err(fast::Halt::Base)) | None => Ok(None),
+        }
     }
 
     /// Evaluates it for a field of a state, where nothing and functions are errors.

@@ -442,6 +442,11 @@ impl Rewriter {
                 args = args.into_iter().map(|arg| self.call("guard:items", vec![arg])).collect();
                 ""
             }
+            // Named directly, the base looks for a variable without a name.
+            "exists" if matches!(args.as_slice(), [AstNode::Variable(name)] if name.is_empty()) => {
+                args = vec![AstNode::Block(args)];
+                ""
+            }
             "distinct" if args.len() == 1 => return self.call("guard:distinct", args),
             "formatNumber" | "formatInteger" | "fromMillis" | "parseInteger" | "toMillis" => {
                 // With the context as its first argument, the picture is the only one.

@@ -1,0 +1,324 @@
+//! Values while a program runs: borrowed where they stand, and only built ones owned.
+
+use std::rc::Rc;
+
+use super::{Halt, evaluate::Meter};
+use crate::{
+    Value,
+    query::jsonata::{convert, limits},
+    value::{ArrayBuilder, ValueRef, View},
+};
+
+/// A value, or nothing.
+#[derive(Clone)]
+pub(super) enum Data<'a> {
+    Undefined,
+    /// Of the environment, or of the program.
+    Borrowed(ValueRef<'a>),
+    /// A computed number.
+    Number(f64),
+    Bool(bool),
+    /// A computed string, an object that was built, or what was taken out of one.
+    Owned(Value),
+    /// An array that was built.
+    List(Rc<List<'a>>),
+}
+
+/// An array that was built.
+pub(super) struct List<'a> {
+    pub(super) items: Vec<Data<'a>>,
+    /// Whether it is a sequence, as paths and functions give: of one item it is that item, of none it is nothing.
+    pub(super) is_sequence: bool,
+}
+
+/// What a value is, as far as its kind decides something.
+pub(super) enum Kind<'d> {
+    Undefined,
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(&'d str),
+    Array,
+    Object,
+}
+
+impl<'a> Data<'a> {
+    pub(super) fn sequence(items: Vec<Data<'a>>) -> Self {
+        Data::List(Rc::new(List { items, is_sequence: true }))
+    }
+
+    pub(super) fn array(items: Vec<Data<'a>>) -> Self {
+        Data::List(Rc::new(List { items, is_sequence: false }))
+    }
+
+    pub(super) fn is_undefined(&self) -> bool {
+        matches!(self, Data::Undefined)
+    }
+
+    /// What the expression around it sees of a sequence.
+    #[inline]
+    pub(super) fn collapsed(self) -> Self {
+        match self {
+            Data::List(list) if list.is_sequence && list.items.len() < 2 => {
+                list.items.first().cloned().unwrap_or(Data::Undefined)
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind<'_> {
+        let value = match self {
+            Data::Undefined => return Kind::Undefined,
+            Data::Number(number) => return Kind::Number(*number),
+            Data::Bool(flag) => return Kind::Bool(*flag),
+            Data::List(_) => return Kind::Array,
+            Data::Borrowed(value) => *value,
+            Data::Owned(value) => value.as_ref(),
+        };
+        match value.view() {
+            View::Null => Kind::Null,
+            View::Bool(flag) => Kind::Bool(flag),
+            View::Number(number) => Kind::Number(number.as_f64()),
+            View::String(text) => Kind::Text(text),
+            View::Array(_) => Kind::Array,
+            View::Object(_) => Kind::Object,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_array(&self) -> bool {
+        match self {
+            Data::List(_) => true,
+            Data::Borrowed(value) => matches!(value.view(), View::Array(_)),
+            Data::Owned(value) => matches!(value.view(), View::Array(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether it is an array that a path hands on as it is.
+    pub(super) fn is_plain_array(&self) -> bool {
+        match self {
+            Data::List(list) => !list.is_sequence,
+            other => other.is_array(),
+        }
+    }
+
+    /// The value itself, unless it is a list.
+    pub(super) fn as_value(&self) -> Option<ValueRef<'_>> {
+        match self {
+            Data::Borrowed(value) => Some(*value),
+            Data::Owned(value) => Some(value.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Shows `visit` the items of an array, or the one value.
+    #[inline]
+    pub(super) fn for_each(&self, mut visit: impl FnMut(usize, Data<'a>) -> Result<(), Halt>) -> Result<(), Halt> {
+        match self {
+            Data::List(list) => list.items.iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone())),
+            Data::Borrowed(value) => match value.view() {
+                View::Array(array) => {
+                    array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Borrowed(item)))
+                }
+                _ => visit(0, self.clone()),
+            },
+            Data::Owned(value) => match value.view() {
+                View::Array(array) => {
+                    array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Owned(item.to_value())))
+                }
+                _ => visit(0, self.clone()),
+            },
+            _ => visit(0, self.clone()),
+        }
+    }
+
+    /// Number of items of an array; of anything else one.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Data::List(list) => list.items.len(),
+            other => match other.as_value().map(ValueRef::view) {
+                Some(View::Array(array)) => array.len(),
+                _ => 1,
+            },
+        }
+    }
+
+    /// The item of an array; anything else is an array of one.
+    pub(super) fn item(&self, index: usize) -> Data<'a> {
+        let found = match self {
+            Data::List(list) => list.items.get(index).cloned(),
+            Data::Borrowed(value) => match value.view() {
+                View::Array(array) => array.get(index).map(Data::Borrowed),
+                _ => (index == 0).then(|| self.clone()),
+            },
+            Data::Owned(value) => match value.view() {
+                View::Array(array) => array.get(index).map(|item| Data::Owned(item.to_value())),
+                _ => (index == 0).then(|| self.clone()),
+            },
+            _ => (index == 0).then(|| self.clone()),
+        };
+        found.unwrap_or(Data::Undefined)
+    }
+
+    /// Appends the items of an array, or the one value.
+    pub(super) fn append_to(self, out: &mut Vec<Data<'a>>, meter: &mut Meter) -> Result<(), Halt> {
+        if !self.is_array() {
+            out.push(self);
+            return Ok(());
+        }
+        meter.charge(self.len())?;
+        self.for_each(|_, item| {
+            out.push(item);
+            Ok(())
+        })
+    }
+
+    /// The member `name` of an object, or of each object in an array.
+    #[inline]
+    pub(super) fn lookup(&self, name: &str, meter: &mut Meter) -> Result<Data<'a>, Halt> {
+        match self {
+            Data::Borrowed(value) => match value.view() {
+                View::Object(object) => Ok(object.get(name).map_or(Data::Undefined, Data::Borrowed)),
+                View::Array(_) => self.lookup_items(name, meter),
+                _ => Ok(Data::Undefined),
+            },
+            Data::Owned(value) => match value.view() {
+                View::Object(object) => {
+                    Ok(object.get(name).map_or(Data::Undefined, |member| Data::Owned(member.to_value())))
+                }
+                View::Array(_) => self.lookup_items(name, meter),
+                _ => Ok(Data::Undefined),
+            },
+            Data::List(_) => self.lookup_items(name, meter),
+            Data::Undefined | Data::Number(_) | Data::Bool(_) => Ok(Data::Undefined),
+        }
+    }
+
+    /// The recursion is bounded by the depth of data and of the expression.
+    #[cold]
+    fn lookup_items(&self, name: &str, meter: &mut Meter) -> Result<Data<'a>, Halt> {
+        let mut found = Vec::new();
+        meter.charge(self.len())?;
+        self.for_each(|_, item| {
+            match item.lookup(name, meter)? {
+                Data::Undefined => {}
+                member => member.append_to(&mut found, meter)?,
+            }
+            Ok(())
+        })?;
+        Ok(Data::sequence(found).collapsed())
+    }
+
+    /// What JSONata takes for true; nothing is false.
+    pub(super) fn is_true(&self, meter: &mut Meter) -> Result<bool, Halt> {
+        Ok(match self.kind() {
+            Kind::Undefined | Kind::Null => false,
+            Kind::Bool(flag) => flag,
+            Kind::Number(number) if number.is_finite() => number != 0.0,
+            Kind::Number(_) => return Err(Halt::Base),
+            Kind::Text(text) => !text.is_empty(),
+            Kind::Object => match self.as_value().map(ValueRef::view) {
+                Some(View::Object(object)) => !object.is_empty(),
+                _ => false,
+            },
+            Kind::Array => {
+                let mut any = false;
+                meter.charge(self.len())?;
+                self.for_each(|_, item| {
+                    any = any || item.is_true(meter)?;
+                    Ok(())
+                })?;
+                any
+            }
+        })
+    }
+
+    /// Equality by value, numbers as `f64`. The recursion is bounded by the depth of data and of the expression.
+    pub(super) fn equals(&self, other: &Data<'a>, meter: &mut Meter) -> Result<bool, Halt> {
+        meter.charge(1)?;
+        Ok(match (self.kind(), other.kind()) {
+            (Kind::Null, Kind::Null) => true,
+            (Kind::Bool(left), Kind::Bool(right)) => left == right,
+            (Kind::Number(left), Kind::Number(right)) => left == right,
+            (Kind::Text(left), Kind::Text(right)) => left == right,
+            (Kind::Array, Kind::Array) => {
+                let length = self.len();
+                if length != other.len() {
+                    return Ok(false);
+                }
+                for place in 0..length {
+                    if !self.item(place).equals(&other.item(place), meter)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            (Kind::Object, Kind::Object) => match (self.as_value(), other.as_value()) {
+                (Some(left), Some(right)) => values_equal(left, right, meter)?,
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+
+    /// As a value to keep.
+    pub(super) fn into_value(self, meter: &mut Meter) -> Result<Value, Halt> {
+        let value = match self {
+            Data::Undefined => Value::NULL,
+            Data::Borrowed(value) => value.to_value(),
+            // What becomes of these depends on where they stand.
+            Data::Number(number) if !number.is_finite() => return Err(Halt::Base),
+            Data::Number(number) => convert::number_value(number),
+            Data::Bool(flag) => Value::from(flag),
+            Data::Owned(value) => value,
+            Data::List(list) => {
+                meter.charge(list.items.len())?;
+                let mut array = ArrayBuilder::with_capacity(list.items.len());
+                for item in &list.items {
+                    array.push(item.clone().into_value(meter)?);
+                }
+                array.finish()
+            }
+        };
+        // What is shared takes no memory, but whoever walks it walks all of it.
+        if value.json_size() > limits::MAX_WALKED_BYTES {
+            return Err(Halt::Limit(limits::memory()));
+        }
+        Ok(value)
+    }
+}
+
+fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {
+    meter.charge(1)?;
+    Ok(match (left.view(), right.view()) {
+        (View::Number(left), View::Number(right)) => left.as_f64() == right.as_f64(),
+        (View::Array(left), View::Array(right)) => {
+            let (mut left, mut right) = (left.iter(), right.iter());
+            loop {
+                match (left.next(), right.next()) {
+                    (None, None) => break true,
+                    (Some(left), Some(right)) if values_equal(left, right, meter)? => {}
+                    _ => break false,
+                }
+            }
+        }
+        (View::Object(left), View::Object(right)) => {
+            if left.len() != right.len() {
+                return Ok(false);
+            }
+            for ((key, value), (same_key, same_place)) in left.iter().zip(right.iter()) {
+                let found = if key == same_key { Some(same_place) } else { right.get(key) };
+                match found {
+                    Some(found) if values_equal(value, found, meter)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            true
+        }
+        (View::Null, View::Null) => true,
+        (View::Bool(left), View::Bool(right)) => left == right,
+        (View::String(left), View::String(right)) => left == right,
+        _ => false,
+    })
+}

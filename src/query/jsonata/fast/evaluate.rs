@@ -1,0 +1,355 @@
+//! Running a program.
+
+use super::{
+    Halt,
+    data::{Data, Kind},
+    node::{Arithmetic, Comparison, Key, Node, Over, Source},
+    text,
+};
+use crate::{
+    Value,
+    clock::{Clock, SystemClock},
+    query::jsonata::{Evaluated, JsonataEnvironment, limits},
+    value::{ObjectBuilder, Text},
+};
+
+/// Counts what one evaluation does.
+#[derive(Default)]
+pub(super) struct Meter {
+    steps: usize,
+    bytes: usize,
+    /// When time is looked at next, in steps.
+    next_look: usize,
+    /// Running since the first look: what comes before it takes no time to speak of.
+    clock: Option<SystemClock>,
+}
+
+/// Steps between two looks at the time: the longest of them is a search in an object of 256 KiB.
+const STEPS_PER_LOOK: usize = 256;
+
+impl Meter {
+    /// Charges steps.
+    #[inline]
+    pub(super) fn charge(&mut self, steps: usize) -> Result<(), Halt> {
+        self.steps += steps;
+        if self.steps >= self.next_look { self.look() } else { Ok(()) }
+    }
+
+    /// Charges memory, in bytes.
+    pub(super) fn built(&mut self, bytes: usize) -> Result<(), Halt> {
+        self.bytes += bytes;
+        if self.bytes > limits::MAX_BUILT_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<(), Halt> {
+        self.next_look = self.steps + STEPS_PER_LOOK;
+        let elapsed_us = self.clock.get_or_insert_with(SystemClock::new).monotonic_us();
+        if self.steps > limits::MAX_FAST_STEPS {
+            return Err(Halt::Limit(limits::memory()));
+        }
+        if elapsed_us > limits::MAX_EVALUATION_MS * 1000 {
+            return Err(Halt::Limit(limits::timeout()));
+        }
+        Ok(())
+    }
+}
+
+/// One evaluation of a program.
+pub(super) struct Evaluator<'a, E> {
+    environment: &'a E,
+    slots: Vec<Data<'a>>,
+    pub(super) meter: Meter,
+}
+
+impl Node {
+    pub(super) fn is_variable(&self) -> bool {
+        matches!(self, Node::Context | Node::Source(_) | Node::Local(_))
+    }
+}
+
+impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
+    pub(super) fn new(environment: &'a E, slots: usize) -> Self {
+        let meter = Meter { next_look: STEPS_PER_LOOK, ..Meter::default() };
+        Self { environment, slots: vec![Data::Undefined; slots], meter }
+    }
+
+    /// Evaluates the whole expression.
+    pub(super) fn run(mut self, node: &'a Node) -> Result<Evaluated, Halt> {
+        let context = self.environment.document().map_or(Data::Undefined, |document| Data::Borrowed(document.as_ref()));
+        // The base wraps an array here in a way that only tests ask for.
+        if context.is_array() {
+            return Err(Halt::Base);
+        }
+        match self.evaluate(node, &context)? {
+            Data::Undefined => Ok(Evaluated::Undefined),
+            result => {
+                let value = result.into_value(&mut self.meter)?;
+                if value.json_size() > limits::MAX_RESULT_BYTES {
+                    return Err(Halt::Limit(limits::memory()));
+                }
+                Ok(Evaluated::Value(value))
+            }
+        }
+    }
+
+    /// The value of an expression. The recursion is bounded by [`limits::MAX_EXPRESSION_DEPTH`].
+    #[inline]
+    pub(super) fn evaluate(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        Ok(self.raw(node, context)?.collapsed())
+    }
+
+    /// The value of an expression, before a sequence of one becomes its item.
+    pub(super) fn raw(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        self.meter.charge(1)?;
+        match node {
+            Node::Literal(value) => Ok(Data::Borrowed(value.as_ref())),
+            Node::Number(number) => Ok(Data::Number(*number)),
+            Node::Bool(flag) => Ok(Data::Bool(*flag)),
+            Node::Undefined => Ok(Data::Undefined),
+            Node::Context => Ok(context.clone()),
+            Node::Source(source) => Ok(self.source(source)),
+            Node::Local(slot) => Ok(self.slots[*slot].clone()),
+            Node::Path(steps) => self.path(steps, context),
+            Node::Arithmetic(op, operands) => self.arithmetic(*op, operands, context),
+            Node::Negate(operand) => match self.evaluate(operand, context)?.kind() {
+                Kind::Undefined => Ok(Data::Undefined),
+                Kind::Number(number) => Ok(Data::Number(-number)),
+                _ => Err(Halt::Base),
+            },
+            Node::Compare(op, operands) => self.compare(*op, operands, context),
+            Node::Equal(operands) => self.equal(operands, context, true),
+            Node::NotEqual(operands) => self.equal(operands, context, false),
+            Node::In(operands) => self.included(operands, context),
+            Node::And(operands) => {
+                let both = self.truth(&operands[0], context)? && self.truth(&operands[1], context)?;
+                Ok(Data::Bool(both))
+            }
+            Node::Or(operands) => {
+                let either = self.truth(&operands[0], context)? || self.truth(&operands[1], context)?;
+                Ok(Data::Bool(either))
+            }
+            Node::Concatenate(operands) => self.concatenate(operands, context),
+            Node::Conditional(parts) => {
+                let branch = if self.truth(&parts[0], context)? { &parts[1] } else { &parts[2] };
+                self.evaluate(branch, context)
+            }
+            Node::Array(items) => {
+                let mut array = Vec::with_capacity(items.len());
+                for (item, is_constructor) in items {
+                    match self.evaluate(item, context)? {
+                        Data::Undefined => {}
+                        value if *is_constructor => array.push(value),
+                        value => value.append_to(&mut array, &mut self.meter)?,
+                    }
+                }
+                Ok(Data::array(array))
+            }
+            Node::Object(pairs) => self.object(pairs, context),
+            Node::Block(items) => {
+                let mut value = Data::Undefined;
+                for item in items {
+                    value = self.evaluate(item, context)?;
+                }
+                Ok(value)
+            }
+            Node::Bind(slot, value) => {
+                let value = self.evaluate(value, context)?;
+                self.slots[*slot] = value.clone();
+                Ok(value)
+            }
+            Node::Call(function, arguments) => match &**arguments {
+                [single] => {
+                    let argument = self.evaluate(single, context)?;
+                    function.call(std::slice::from_ref(&argument), &mut self.meter)
+                }
+                several => {
+                    let mut values = Vec::with_capacity(several.len());
+                    for argument in several {
+                        values.push(self.evaluate(argument, context)?);
+                    }
+                    function.call(&values, &mut self.meter)
+                }
+            },
+            Node::Map(over) => self.over(over, context, |result, _, _| Ok(Some(result))),
+            Node::Filter(over) => self
+                .over(over, context, |result, item, meter| Ok(if result.is_true(meter)? { Some(item) } else { None })),
+        }
+    }
+
+    fn source(&self, source: &'a Source) -> Data<'a> {
+        let environment = self.environment;
+        let value = match source {
+            Source::Document => environment.document(),
+            Source::Input => environment.input(),
+            Source::Result => environment.result(),
+            Source::ErrorOutput => environment.error_output(),
+            Source::Context => environment.context(),
+            Source::Variable(name) => environment.variable(name),
+        };
+        value.map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
+    }
+
+    fn truth(&mut self, node: &'a Node, context: &Data<'a>) -> Result<bool, Halt> {
+        self.evaluate(node, context)?.is_true(&mut self.meter)
+    }
+
+    /// A number, or `None` for nothing.
+    fn number(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Option<f64>, Halt> {
+        match self.evaluate(node, context)?.kind() {
+            Kind::Undefined => Ok(None),
+            Kind::Number(number) if number.is_finite() => Ok(Some(number)),
+            _ => Err(Halt::Base),
+        }
+    }
+
+    fn arithmetic(&mut self, op: Arithmetic, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let (left, right) = (self.number(&operands[0], context)?, self.number(&operands[1], context)?);
+        let (Some(left), Some(right)) = (left, right) else { return Ok(Data::Undefined) };
+        Ok(Data::Number(match op {
+            Arithmetic::Add => left + right,
+            Arithmetic::Subtract => left - right,
+            Arithmetic::Multiply => left * right,
+            Arithmetic::Divide => left / right,
+            Arithmetic::Modulo => left % right,
+        }))
+    }
+
+    fn compare(&mut self, op: Comparison, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
+        let ordering = match (left.kind(), right.kind()) {
+            (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
+            (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
+            (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
+            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(Data::Undefined),
+            _ => return Err(Halt::Base),
+        };
+        Ok(Data::Bool(ordering.is_some_and(|ordering| match op {
+            Comparison::Less => ordering.is_lt(),
+            Comparison::LessOrEqual => ordering.is_le(),
+            Comparison::Greater => ordering.is_gt(),
+            Comparison::GreaterOrEqual => ordering.is_ge(),
+        })))
+    }
+
+    /// `=` and `!=`: with nothing on a side, neither holds.
+    fn equal(&mut self, operands: &'a [Node; 2], context: &Data<'a>, wanted: bool) -> Result<Data<'a>, Halt> {
+        let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
+        if left.is_undefined() || right.is_undefined() {
+            return Ok(Data::Bool(false));
+        }
+        Ok(Data::Bool(left.equals(&right, &mut self.meter)? == wanted))
+    }
+
+    /// `in`: scalars only, as containers are compared by identity there.
+    fn included(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
+        if left.is_undefined() || right.is_undefined() {
+            return Ok(Data::Bool(false));
+        }
+        if matches!(left.kind(), Kind::Array | Kind::Object) {
+            return Err(Halt::Base);
+        }
+        let mut found = false;
+        right.for_each(|_, item| {
+            found = found || left.equals(&item, &mut self.meter)?;
+            Ok(())
+        })?;
+        Ok(Data::Bool(found))
+    }
+
+    fn concatenate(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut text = String::new();
+        self.write(&operands[0], context, &mut text)?;
+        self.write(&operands[1], context, &mut text)?;
+        self.meter.built(text.len() * 2)?;
+        Ok(Data::Owned(Value::from(text)))
+    }
+
+    /// Appends an operand of `&`; one that is itself `&` is not built first.
+    fn write(&mut self, node: &'a Node, context: &Data<'a>, out: &mut String) -> Result<(), Halt> {
+        if let Node::Concatenate(operands) = node {
+            self.meter.charge(1)?;
+            self.write(&operands[0], context, out)?;
+            return self.write(&operands[1], context, out);
+        }
+        let value = self.evaluate(node, context)?;
+        text::write_data(&value, out, &mut self.meter)
+    }
+
+    fn object(&mut self, pairs: &'a [(Key, Node)], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        // The items of an array are grouped by keys.
+        if context.is_array() {
+            return Err(Halt::Base);
+        }
+        let mut object = ObjectBuilder::with_capacity(pairs.len());
+        let mut seen: Vec<Text> = Vec::new();
+        let has_computed = pairs.iter().any(|(key, _)| matches!(key, Key::Computed(_)));
+        for (key, value) in pairs {
+            let key = match key {
+                Key::Literal(key) => key.clone(),
+                Key::Computed(key) => match self.evaluate(key, context)?.kind() {
+                    Kind::Undefined => continue,
+                    Kind::Text(key) => Text::from(key),
+                    _ => return Err(Halt::Base),
+                },
+            };
+            if has_computed {
+                if seen.contains(&key) {
+                    return Err(Halt::Base);
+                }
+                seen.push(key.clone());
+            }
+            match self.evaluate(value, context)? {
+                Data::Undefined => {}
+                value => object.push(key, value.into_value(&mut self.meter)?),
+            }
+        }
+        let object = object.finish();
+        if object.json_size() > limits::MAX_WALKED_BYTES {
+            return Err(Halt::Limit(limits::memory()));
+        }
+        self.meter.built(pairs.len() * size_of::<(Text, Value)>())?;
+        Ok(Data::Owned(object))
+    }
+
+    /// A function over the items of an array; `keep` says what goes into the result, given what the function gave.
+    fn over(
+        &mut self,
+        over: &'a Over,
+        context: &Data<'a>,
+        keep: impl Fn(Data<'a>, Data<'a>, &mut Meter) -> Result<Option<Data<'a>>, Halt>,
+    ) -> Result<Data<'a>, Halt> {
+        let array = self.evaluate(&over.array, context)?;
+        match array.kind() {
+            Kind::Undefined => return Ok(Data::Undefined),
+            Kind::Null => return Err(Halt::Base),
+            _ => {}
+        }
+        let whole = if over.parameters.len() < 3 {
+            Data::Undefined
+        } else if array.is_array() {
+            array.clone()
+        } else {
+            Data::array(vec![array.clone()])
+        };
+        let mut results = Vec::new();
+        array.for_each(|place, item| {
+            for (slot, argument) in over.parameters.iter().zip(0..) {
+                self.slots[*slot] = match argument {
+                    0 => item.clone(),
+                    1 => Data::Number(place as f64),
+                    _ => whole.clone(),
+                };
+            }
+            let result = self.evaluate(&over.body, context)?;
+            if let Some(kept) = keep(result, item, &mut self.meter)?
+                && !kept.is_undefined()
+            {
+                results.push(kept);
+            }
+            Ok(())
+        })?;
+        Ok(Data::sequence(results))
+    }
+}

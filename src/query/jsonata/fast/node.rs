@@ -1,0 +1,115 @@
+//! Programs: trees whose names are resolved.
+
+use super::function::Function;
+use crate::{Value, value::Text};
+
+/// An expression.
+#[derive(Debug)]
+pub(super) enum Node {
+    /// A string or `null`.
+    Literal(Value),
+    Number(f64),
+    Bool(bool),
+    /// `$`.
+    Context,
+    /// What the environment gives.
+    Source(Source),
+    /// A variable or parameter that the expression binds.
+    Local(usize),
+    Path(Box<[Step]>),
+    Arithmetic(Arithmetic, Box<[Node; 2]>),
+    Negate(Box<Node>),
+    Compare(Comparison, Box<[Node; 2]>),
+    Equal(Box<[Node; 2]>),
+    NotEqual(Box<[Node; 2]>),
+    In(Box<[Node; 2]>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    Concatenate(Box<[Node; 2]>),
+    Conditional(Box<[Node; 3]>),
+    Undefined,
+    /// Items, with whether one is itself an array constructor and so stays in one piece.
+    Array(Box<[(Node, bool)]>),
+    Object(Box<[(Key, Node)]>),
+    Block(Box<[Node]>),
+    Bind(usize, Box<Node>),
+    Call(Function, Box<[Node]>),
+    /// `$map(array, function(…) { … })`.
+    Map(Box<Over>),
+    /// `$filter(array, function(…) { … })`.
+    Filter(Box<Over>),
+}
+
+/// A function over the items of an array.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) array: Node,
+    /// Where item, index and array go, as far as the function has parameters.
+    pub(super) parameters: Box<[usize]>,
+    pub(super) body: Node,
+}
+
+/// What the environment gives.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// `$$`.
+    Document,
+    /// `$states.input`.
+    Input,
+    /// `$states.result`.
+    Result,
+    /// `$states.errorOutput`.
+    ErrorOutput,
+    /// `$states.context`.
+    Context,
+    Variable(Box<str>),
+}
+
+/// The key of a pair of an object constructor.
+#[derive(Debug)]
+pub(super) enum Key {
+    Literal(Text),
+    Computed(Node),
+}
+
+/// A step of a path.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) select: Select,
+    pub(super) predicates: Box<[Predicate]>,
+}
+
+/// What a step takes of each item.
+#[derive(Debug)]
+pub(super) enum Select {
+    Name(Box<str>),
+    /// The value of an expression over the item.
+    Node(Node),
+}
+
+/// `[…]` behind a step.
+#[derive(Debug)]
+pub(super) enum Predicate {
+    /// A number as it is written, rounded down.
+    Index(i64),
+    Node(Node),
+}
+
+/// `+ - * / %`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
+
+/// `< <= > >=`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}

@@ -1,0 +1,154 @@
+//! Paths: each step maps over the items that the last one gave, and what it gives is flattened once.
+
+use super::{
+    Halt,
+    data::{Data, Kind},
+    evaluate::Evaluator,
+    node::{Predicate, Select, Step},
+};
+use crate::query::jsonata::JsonataEnvironment;
+
+impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
+    /// The value of a path, before a sequence of one becomes its item.
+    pub(super) fn path(&mut self, steps: &'a [Step], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let Some((last, others)) = steps.split_last() else { return Ok(context.clone()) };
+        let mut items = match (&steps[0].select, others.is_empty()) {
+            // One step that is no name is no path: its value is filtered as a whole.
+            (Select::Node(node), true) => {
+                let mut value = self.raw(node, context)?;
+                for predicate in &last.predicates {
+                    value = self.filter(predicate, value)?;
+                }
+                return Ok(value);
+            }
+            // An array is mapped over, but not by a variable.
+            (Select::Node(node), false) if node.is_variable() => return self.from_value(steps, context),
+            _ => context.clone(),
+        };
+        for step in others {
+            items = self.step(step, items, false)?;
+            if items.is_undefined() {
+                return Ok(Data::Undefined);
+            }
+        }
+        self.step(last, items, true)
+    }
+
+    /// A path whose first step is a variable, which is evaluated once.
+    fn from_value(&mut self, steps: &'a [Step], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut items = self.select(&steps[0], context)?;
+        let last = steps.len() - 1;
+        for (place, step) in steps.iter().enumerate().skip(1) {
+            if items.is_undefined() {
+                return Ok(Data::Undefined);
+            }
+            items = self.step(step, items, place == last)?;
+        }
+        Ok(items)
+    }
+
+    /// What a step gives for items: an array stands for its items. `is_last` says that an array which the step gives for
+    /// one item stays as it is.
+    #[inline]
+    fn step(&mut self, step: &'a Step, items: Data<'a>, is_last: bool) -> Result<Data<'a>, Halt> {
+        if !items.is_array() {
+            return self.select(step, &items);
+        }
+        let mut found = Vec::new();
+        let mut has_arrays = false;
+        items.for_each(|_, item| {
+            let value = self.select(step, &item)?;
+            if !value.is_undefined() {
+                self.meter.charge(1)?;
+                has_arrays = has_arrays || value.is_array();
+                found.push(value);
+            }
+            Ok(())
+        })?;
+        if !has_arrays {
+            return Ok(Data::sequence(found));
+        }
+        if is_last && found.len() == 1 && found[0].is_plain_array() {
+            return Ok(found.remove(0));
+        }
+        let mut flat = Vec::with_capacity(found.len());
+        for value in found {
+            value.append_to(&mut flat, &mut self.meter)?;
+        }
+        Ok(Data::sequence(flat))
+    }
+
+    /// What a step gives for one item.
+    #[inline]
+    fn select(&mut self, step: &'a Step, item: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut value = match &step.select {
+            Select::Name(name) => {
+                self.meter.charge(1)?;
+                item.lookup(name, &mut self.meter)?
+            }
+            Select::Node(node) => self.evaluate(node, item)?,
+        };
+        for predicate in &step.predicates {
+            value = self.filter(predicate, value)?;
+        }
+        Ok(value)
+    }
+
+    /// The items of a value that a predicate lets through.
+    fn filter(&mut self, predicate: &'a Predicate, value: Data<'a>) -> Result<Data<'a>, Halt> {
+        match predicate {
+            Predicate::Index(index) => {
+                let index = if *index < 0 { index + value.len() as i64 } else { *index };
+                Ok(usize::try_from(index).map_or(Data::Undefined, |index| value.item(index)))
+            }
+            Predicate::Node(node) => {
+                if value.is_undefined() {
+                    // Nothing is filtered too; only the base can tell what comes of letting it through.
+                    let result = self.evaluate(node, &value)?;
+                    return if result.is_true(&mut self.meter)? { Err(Halt::Base) } else { Ok(Data::Undefined) };
+                }
+                let mut length = None;
+                let mut kept = Vec::new();
+                value.for_each(|place, item| {
+                    let result = self.evaluate(node, &item)?;
+                    let times = match result.kind() {
+                        Kind::Number(_) | Kind::Array => {
+                            let length = *length.get_or_insert_with(|| value.len());
+                            self.chosen(&result, place, length)?
+                        }
+                        _ => usize::from(result.is_true(&mut self.meter)?),
+                    };
+                    for _ in 0..times {
+                        self.meter.charge(1)?;
+                        kept.push(item.clone());
+                    }
+                    Ok(())
+                })?;
+                Ok(match kept.as_slice() {
+                    [single] if !single.is_array() => kept.remove(0),
+                    _ => Data::sequence(kept),
+                })
+            }
+        }
+    }
+
+    /// How often a result of a predicate that is a number, or an array of numbers, chooses the item at `place`.
+    fn chosen(&mut self, result: &Data<'a>, place: usize, length: usize) -> Result<usize, Halt> {
+        let mut times = 0;
+        let mut only_numbers = true;
+        self.meter.charge(result.len())?;
+        result.for_each(|_, index| {
+            match index.kind() {
+                Kind::Number(index) if index.is_finite() => {
+                    let index = index.floor();
+                    let index = if index < 0.0 { index + length as f64 } else { index };
+                    times += usize::from(index == place as f64);
+                }
+                Kind::Number(_) => return Err(Halt::Base),
+                _ => only_numbers = false,
+            }
+            Ok(())
+        })?;
+        if only_numbers { Ok(times) } else { Ok(usize::from(result.is_true(&mut self.meter)?)) }
+    }
+}

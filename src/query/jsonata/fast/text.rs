@@ -1,0 +1,145 @@
+//! Values as text: `$string` and `&`.
+
+use std::fmt::Write;
+
+use super::{
+    Halt,
+    data::{Data, Kind},
+    evaluate::Meter,
+};
+use crate::{
+    query::jsonata::limits,
+    value::{ValueRef, View},
+};
+
+/// Appends a value as `&` and `$string` print it: strings as they are, containers as JSON, nothing as nothing.
+pub(super) fn write_data(data: &Data<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
+    match data.kind() {
+        Kind::Undefined => {}
+        Kind::Text(text) => out.push_str(text),
+        Kind::Number(number) => write_number(number, out)?,
+        Kind::Null => out.push_str("null"),
+        Kind::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
+        Kind::Array | Kind::Object => write_json(data, out, meter)?,
+    }
+    bounded(out)
+}
+
+fn bounded(out: &str) -> Result<(), Halt> {
+    if out.len() > limits::MAX_STRING_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(()) }
+}
+
+fn write_json(data: &Data<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
+    let Data::List(list) = data else {
+        return match data.as_value() {
+            Some(value) => write_value(value, out, meter),
+            None => match data.kind() {
+                Kind::Undefined => {
+                    out.push_str("null");
+                    Ok(())
+                }
+                _ => write_data(data, out, meter),
+            },
+        };
+    };
+    out.push('[');
+    for (place, item) in list.items.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        meter.charge(1)?;
+        write_json(item, out, meter)?;
+    }
+    out.push(']');
+    bounded(out)
+}
+
+/// The recursion is bounded by the depth that values can have.
+fn write_value(value: ValueRef<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
+    meter.charge(1)?;
+    match value.view() {
+        View::Null => out.push_str("null"),
+        View::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
+        View::Number(number) => write_number(number.as_f64(), out)?,
+        View::String(text) => write_quoted(text, out),
+        View::Array(array) => {
+            out.push('[');
+            for (place, item) in array.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                write_value(item, out, meter)?;
+            }
+            out.push(']');
+        }
+        View::Object(object) => {
+            out.push('{');
+            for (place, (key, member)) in object.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                write_quoted(key, out);
+                out.push(':');
+                write_value(member, out, meter)?;
+            }
+            out.push('}');
+        }
+    }
+    bounded(out)
+}
+
+/// As `JSON.stringify` does: hexadecimal escapes in lower case.
+fn write_quoted(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            control if control < ' ' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+}
+
+/// As JavaScript does, but with 15 digits at most when there is a fraction.
+pub(super) fn write_number(number: f64, out: &mut String) -> Result<(), Halt> {
+    /// From here on, JavaScript writes an exponent.
+    const LARGE: f64 = 1e21;
+    const SMALL: f64 = 1e-6;
+    const DIGITS: usize = 15;
+    if !number.is_finite() {
+        return Err(Halt::Base);
+    }
+    if number.fract() == 0.0 && number.abs() < i64::MAX as f64 {
+        out.push_str(itoa::Buffer::new().format(number as i64));
+        return Ok(());
+    }
+    let number = if number.fract() == 0.0 { number } else { rounded(number, DIGITS) };
+    if (SMALL..LARGE).contains(&number.abs()) {
+        let _ = write!(out, "{number}");
+    } else {
+        let text = format!("{number:e}");
+        out.push_str(&if text.contains("e-") { text } else { text.replace('e', "e+") });
+    }
+    Ok(())
+}
+
+/// Rounds to a number of significant digits, where there are more.
+fn rounded(number: f64, digits: usize) -> f64 {
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(number);
+    let mantissa = shortest.split('e').next().unwrap_or_default();
+    let significant = mantissa.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    if significant <= digits {
+        return number;
+    }
+    format!("{number:.*e}", digits - 1).parse().unwrap_or(number)
+}
