@@ -1,6 +1,12 @@
 //! The embeddable runtime: the one place where everything is wired together.
 
-use std::{future::Future, io, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, Weak},
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use crate::{
     Value,
@@ -14,11 +20,13 @@ use crate::{
     },
     observe::BoundedRecorder,
     program::Program,
-    registry::{CreateStateMachine, Registry, RegistryError, StateMachineRecord},
+    registry::{CreateStateMachine, Registry, RegistryError, StateMachineRecord, check_name},
     task::{
         Handlers, MockedIntegrations, TaskHandler, TaskResult, TestCaseError,
         in_process::{InProcess, InProcessFunction},
+        state_machines::{NestedError, NestedExecution, NestedStart, StateMachines},
     },
+    value::Text,
 };
 
 pub use crate::engine::{Completion, ExecutionCounts, LocalFuture, Lost, StartError, Started};
@@ -264,6 +272,12 @@ impl Runtime {
         self.0.engine.start_here(program, self.execution(machine, input, true, None))
     }
 
+    /// This runtime's state machines as tasks start them; it does not keep the runtime alive.
+    #[must_use]
+    pub fn local_machines(&self) -> LocalMachines {
+        LocalMachines(Arc::downgrade(&self.0))
+    }
+
     /// As [`Runtime::start_sync`], with the calls of the execution answered by a test case.
     ///
     /// # Errors
@@ -311,7 +325,7 @@ impl Runtime {
     ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
         let test_case = test_case.or_else(|| self.default_test_case(&machine.identity.name));
-        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, test_case }
+        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0, test_case }
     }
 
     /// The state machines.
@@ -358,6 +372,44 @@ impl Runtime {
     /// Starts nothing more and waits until what runs has ended, for as long as `timeout`. Whether all has ended.
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.0.engine.drain(timeout).await
+    }
+}
+
+/// The state machines of a runtime, for handlers that the runtime itself holds.
+#[derive(Clone)]
+pub struct LocalMachines(Weak<Inner>);
+
+impl StateMachines for LocalMachines {
+    fn start(&self, nested: NestedStart) -> Result<NestedExecution, NestedError> {
+        let runtime = Runtime(self.0.upgrade().ok_or(NestedError::Refused)?);
+        let machine = runtime.registry().get(&nested.machine_arn).ok_or(NestedError::DoesNotExist)?;
+        let program = machine.program.as_ref().ok_or(NestedError::NotExpress)?;
+        if let Some(name) = &nested.name {
+            check_name(name).map_err(|error| NestedError::InvalidName(error.to_string()))?;
+        }
+        let name = ExecutionName { name: nested.name.map(Text::from), id: runtime.0.engine.random() };
+        let start = ExecutionStart {
+            machine: Arc::clone(&machine.identity),
+            name: name.clone(),
+            input: nested.input,
+            synchronous: nested.synchronous,
+            depth: nested.depth,
+            test_case: runtime.default_test_case(&machine.identity.name),
+        };
+        let start_time_ms = runtime.clock().epoch_ms();
+        // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.
+        let started = if nested.synchronous {
+            runtime.0.engine.start_here(program, start)
+        } else {
+            runtime.0.engine.start(program, start)
+        };
+        let completion = started.map_err(|_| NestedError::Refused)?;
+        Ok(NestedExecution {
+            execution_arn: name.arn(&machine.identity),
+            name: name.name(),
+            start_time_ms,
+            outcome: Box::pin(async move { completion.await.ok() }),
+        })
     }
 }
 

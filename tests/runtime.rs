@@ -503,6 +503,7 @@ fn services_start_executions_on_their_own_shard() {
                     name: ExecutionName { name: None, id: shard.random() },
                     input: Value::from(number),
                     synchronous: true,
+                    depth: 0,
                     test_case: None,
                 };
                 let ended = match shard.start_sync(machine.program.as_ref().unwrap(), start).unwrap() {

@@ -26,11 +26,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def served(*arguments):
+def served(*arguments, **variables):
     """Runs `expressway serve` on a free port and yields its URL; fails when it does not end well on SIGTERM."""
     # Settings of whoever runs the tests are not settings of the server under test.
     environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith(("AWS_", "EXPRESSWAY_")) and not name.endswith("_ENDPOINT")}
+                   if not name.startswith(("AWS_", "EXPRESSWAY_")) and not name.endswith("_ENDPOINT")} | variables
     server = subprocess.Popen([binary(), "serve", "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, text=True,
                               env=environment)
     watchdog = threading.Timer(READY_SECONDS, server.kill)

@@ -31,7 +31,7 @@ const NEVER: [(&str, &[&str]); 7] = [
     ("asl", &["task", "observe"]),
     ("compile", &["task", "observe"]),
     // Programs run without their definitions, and call whatever handler they are given.
-    ("engine", &["asl", "task::in_process", "task::lambda", "mock"]),
+    ("engine", &["asl", "task::in_process", "task::lambda", "task::aws", "task::http", "task::state_machines", "mock"]),
     // Simulated services are given to it, like any other handler.
     ("runtime", &["mock"]),
     ("registry", &["engine", "task"]),

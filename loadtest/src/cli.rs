@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::command::{baseline, compare, in_process, ready, run, simulated, waiting};
+use crate::command::{baseline, compare, http_task, in_process, ready, run, simulated, waiting};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -24,6 +24,7 @@ Examples:
   loadtest run --endpoint http://127.0.0.1:8083 --workload w2 --action StartSyncExecution --mode open --rate 20000
   loadtest in-process --workload w2 --threads 1
   loadtest compare --workload w1 --pairs 5
+  loadtest http-task --rate 10000
   loadtest waiting --count 1000000
   loadtest simulated --only waiting --count 200000
   loadtest ready --definitions 100
@@ -41,6 +42,7 @@ enum Command {
     InProcess(in_process::InProcessArguments),
     Baseline(baseline::BaselineArguments),
     Compare(compare::CompareArguments),
+    HttpTask(http_task::HttpTaskArguments),
     Waiting(waiting::WaitingArguments),
     Simulated(simulated::SimulatedArguments),
     Ready(ready::ReadyArguments),
@@ -62,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::InProcess(arguments) => in_process::run(&arguments),
         Command::Baseline(arguments) => baseline::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::HttpTask(arguments) => http_task::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),
         Command::Simulated(arguments) => simulated::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),

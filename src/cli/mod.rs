@@ -8,6 +8,7 @@ mod load;
 pub mod render;
 mod run;
 pub mod serve;
+mod services;
 mod simulation;
 mod validate;
 

@@ -7,12 +7,12 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 
 use clap::Args;
 
+pub(super) use self::settings::read_services;
 use self::{definitions::Definitions, settings::Settings};
-use super::simulation::SimulationArguments;
+use super::{services::with_services, simulation::SimulationArguments};
 use crate::{
     api::{Accept, Server, ServerSettings},
-    runtime::{Runtime, RuntimeBuilder},
-    task::lambda::Lambda,
+    runtime::Runtime,
     throttle::Throttle,
 };
 
@@ -84,24 +84,16 @@ fn report(message: &str) {
     eprintln!("expressway: {message}");
 }
 
-/// Lets a Lambda service answer Task states that call functions.
-pub(super) fn with_lambda(builder: RuntimeBuilder, endpoint: &str) -> Result<RuntimeBuilder, String> {
-    let lambda = Lambda::new(endpoint).map_err(|error| format!("--lambda-endpoint {endpoint}: {error}"))?;
-    Ok(builder
-        .handler("arn:aws:lambda:", Arc::new(lambda.clone()))
-        .handler("arn:aws:states:::lambda:invoke", Arc::new(lambda)))
-}
-
 /// Runs the server. True when everything had ended before the drain timeout.
 fn run(settings: Settings) -> Result<bool, String> {
-    let mut builder =
-        Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
-    if let Some(endpoint) = &settings.lambda_endpoint {
-        builder = with_lambda(builder, endpoint)?;
-    }
+    let region = settings.home.region.clone();
+    let builder = Runtime::builder().home(settings.home).shards(settings.shards).max_in_flight(settings.max_in_flight);
+    let lambda_endpoint = settings.lambda_endpoint.as_deref();
+    let (builder, services) = with_services(builder, &settings.services, &region, lambda_endpoint)?;
     settings.simulation.check_default()?;
     let runtime =
         settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    services.attach(&runtime);
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
         settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;

@@ -34,7 +34,7 @@ use crate::{
     },
     observe::BoundedRecorder,
     program::{Program, TaskId},
-    task::{MockedAnswer, TaskAnswer, TaskError, TaskFuture, TaskRequest, TaskResult},
+    task::{Caller, MockedAnswer, TaskAnswer, TaskError, TaskFuture, TaskRequest, TaskResult},
 };
 
 /// Messages, executions and inputs that a shard handles before it looks after everything else again.
@@ -249,7 +249,14 @@ impl Shard {
                 Effect::Cancel(signal) => self.cancel(key, signal),
                 Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case } => {
                     let deadline_ms = timeout_ms.unwrap_or(MAX_EXPRESS_EXECUTION_SECONDS * 1000);
-                    let request = |resource| TaskRequest { resource, input, credentials, deadline_ms, test_case };
+                    let request = |resource, caller| TaskRequest {
+                        resource,
+                        input,
+                        credentials,
+                        deadline_ms,
+                        caller: Some(caller),
+                        test_case,
+                    };
                     match self.call(key, signal, task, request) {
                         Call::Ended(result) => {
                             self.0.core.borrow_mut().inputs.push_back((key, Input::TaskEnded(signal, result)));
@@ -320,13 +327,17 @@ impl Shard {
         key: ExecutionKey,
         signal: Signal,
         task: TaskId,
-        request: impl FnOnce(Arc<str>) -> TaskRequest,
+        request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
     ) -> Call {
-        let resource = match self.0.core.borrow_mut().get_mut(key) {
-            Some(running) => Arc::clone(&running.program.tasks[task.index()].resource),
+        let (resource, caller) = match self.0.core.borrow_mut().get_mut(key) {
+            Some(running) => {
+                let ExecutionStart { machine, name, depth, .. } = running.execution.start();
+                let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
+                (Arc::clone(&running.program.tasks[task.index()].resource), caller)
+            }
             None => return Call::UnderWay,
         };
-        let request = request(Arc::clone(&resource));
+        let request = request(Arc::clone(&resource), caller);
         let mut future = match catch_unwind(AssertUnwindSafe(|| self.0.shared.handlers.begin(request))) {
             Ok(Some(TaskAnswer::Later(future))) => future,
             Ok(Some(TaskAnswer::Now(result))) => return Call::Ended(result),

@@ -273,6 +273,7 @@ mod tests {
             input: Value::NULL,
             credentials: None,
             deadline_ms: 1,
+            caller: None,
             test_case: None,
         };
         match configuration().answer(&request, &call) {

@@ -202,6 +202,7 @@ mod tests {
             input: Value::parse(input).unwrap(),
             credentials: None,
             deadline_ms: 1000,
+            caller: None,
             test_case: None,
         };
         let call = call(execution, 2);

@@ -130,6 +130,7 @@ mod tests {
             input: Value::NULL,
             credentials: None,
             deadline_ms: 1000,
+            caller: None,
             test_case: None,
         };
         match response.answer("f.json", &request, &call(1, invocation), now_us) {

@@ -131,6 +131,8 @@ pub struct ExecutionStart {
     pub input: Value,
     /// Whether somebody waits for the answer (StartSyncExecution); the context object tells.
     pub synchronous: bool,
+    /// How many executions this one was started by, one inside the other: 0 when it was started from outside.
+    pub depth: u32,
     /// The test case of the mock configuration that answers its calls; none means that handlers do.
     pub test_case: Option<Arc<str>>,
 }

@@ -4,12 +4,8 @@
 
 mod answer;
 mod call;
-mod client;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use hyper::{
     Request,
@@ -17,57 +13,91 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-pub use self::client::InvalidEndpoint;
-use self::{
-    answer::Answer,
-    call::Call,
-    client::{Endpoint, Pool},
+use self::{answer::Answer, call::Call};
+use super::{
+    TaskError, TaskFuture, TaskHandler, TaskRequest, TaskResult,
+    http::{Endpoint, HttpClient, HttpFailure, InvalidEndpoint},
 };
-use super::{TaskFuture, TaskHandler, TaskRequest, TaskResult};
+use crate::model::quota::MAX_LAMBDA_RESPONSE_BYTES;
 
-/// Calls Lambda functions at one endpoint. Clones share its connections.
+/// Calls Lambda functions. Clones are the same handler.
 #[derive(Clone)]
-pub struct Lambda(Arc<Inner>);
+pub struct Lambda(Arc<Way>);
 
-struct Inner {
-    endpoint: Endpoint,
-    /// Tells the connections of several handlers apart, see [`Pool::of_this_thread`].
-    id: u64,
+/// How functions are reached.
+enum Way {
+    /// At one endpoint, without signatures.
+    Endpoint { endpoint: Endpoint, client: HttpClient },
+    /// As any other service of AWS.
+    #[cfg(feature = "services")]
+    Service(super::aws::Aws),
 }
-
-static HANDLERS: AtomicU64 = AtomicU64::new(0);
 
 impl Lambda {
     /// A handler for an endpoint such as `http://127.0.0.1:3001`.
     ///
     /// # Errors
-    /// [`InvalidEndpoint`] when the text is no `http` URL.
+    /// [`InvalidEndpoint`] when the text is no URL of HTTP.
     pub fn new(endpoint: &str) -> Result<Self, InvalidEndpoint> {
-        let endpoint = Endpoint::parse(endpoint)?;
-        Ok(Self(Arc::new(Inner { endpoint, id: HANDLERS.fetch_add(1, Ordering::Relaxed) })))
+        Ok(Self(Arc::new(Way::Endpoint { endpoint: Endpoint::parse(endpoint)?, client: HttpClient::default() })))
+    }
+
+    /// A handler that calls functions where `services` has Lambda, and signs as it does.
+    #[cfg(feature = "services")]
+    #[must_use]
+    pub fn of(services: &super::aws::Aws) -> Self {
+        Self(Arc::new(Way::Service(services.clone())))
     }
 }
 
 impl TaskHandler for Lambda {
     fn invoke(&self, request: TaskRequest) -> TaskFuture {
-        let call = match Call::of(&request) {
-            Ok(call) => call,
-            Err(error) => return Box::pin(async { Err(error) }),
-        };
-        // The pool is that of the calling thread, so that connections stay on the shard that uses them.
-        let pool = Pool::of_this_thread(self.0.id);
-        let handler = self.clone();
-        Box::pin(async move { perform(&handler.0.endpoint, &pool, call).await })
+        match Call::of(&request) {
+            Ok(call) => {
+                let way = Arc::clone(&self.0);
+                Box::pin(async move { perform(&way, call).await })
+            }
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 }
 
-async fn perform(endpoint: &Endpoint, pool: &Pool, mut call: Call) -> TaskResult {
-    let request = Request::post(endpoint.uri(&call.path_and_query()))
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let request = call.headers.drain(..).fold(request, |request, (name, value)| request.header(name, value));
-    let request = request
-        .body(Bytes::from(std::mem::take(&mut call.payload)).into())
-        .map_err(|error| client::unable(&error.to_string()))?;
-    let (status, headers, body) = pool.send(request, endpoint).await?;
-    Answer { status, headers, body }.into_result(&call)
+async fn perform(way: &Way, mut call: Call) -> TaskResult {
+    let path = call.path_and_query();
+    let mut headers = std::mem::take(&mut call.headers);
+    headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    let payload = std::mem::take(&mut call.payload);
+    let answer = match way {
+        Way::Endpoint { endpoint, client } => {
+            let request = Request::post(endpoint.path(&path));
+            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let request = request.body(Bytes::from(payload).into()).map_err(|error| unable(&error.to_string()))?;
+            client.send(&endpoint.origin, request, MAX_LAMBDA_RESPONSE_BYTES).await
+        }
+        #[cfg(feature = "services")]
+        Way::Service(services) => services.call_function(path, headers, payload).await,
+    };
+    result(answer, &call)
+}
+
+/// What the task comes to.
+fn result(answer: Result<super::http::HttpAnswer, HttpFailure>, call: &Call) -> TaskResult {
+    match answer {
+        Ok(answer) => Answer { status: answer.status, headers: answer.headers, body: answer.body }.into_result(call),
+        Err(HttpFailure::TooLarge) => Err(too_large()),
+        Err(failure) => Err(unable(failure.reason())),
+    }
+}
+
+/// What the Java SDK, and so AWS, says when a request could not be sent or was not answered.
+fn unable(reason: &str) -> TaskError {
+    TaskError::new("Lambda.SdkClientException", format!("Unable to execute HTTP request: {reason}"))
+}
+
+/// What Lambda answers instead of a response above its limit.
+fn too_large() -> TaskError {
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({MAX_LAMBDA_RESPONSE_BYTES} bytes).");
+    let error_type = "Function.ResponseSizeTooLarge";
+    TaskError::new(error_type, format!(r#"{{"errorMessage":"{message}","errorType":"{error_type}"}}"#))
 }

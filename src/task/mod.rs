@@ -1,10 +1,19 @@
 //! What Task states call: the [`TaskHandler`] contract, and its adapters.
 
+#[cfg(feature = "services")]
+pub mod aws;
 mod handlers;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "services")]
+pub mod http_task;
 pub mod in_process;
 #[cfg(feature = "server")]
 pub mod lambda;
+#[cfg(feature = "services")]
+pub mod limit;
 mod mocked;
+pub mod state_machines;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -13,7 +22,14 @@ pub use self::{
     handlers::Handlers,
     mocked::{MockedAnswer, MockedIntegrations, TestCaseCall, TestCaseError},
 };
-use crate::{Value, value::Text};
+use crate::{
+    Value,
+    model::{
+        execution::{ExecutionName, MachineIdentity},
+        quota::MAX_EXPRESS_EXECUTION_SECONDS,
+    },
+    value::Text,
+};
 
 /// A call that a Task state makes.
 #[derive(Clone, Debug)]
@@ -22,12 +38,35 @@ pub struct TaskRequest {
     pub resource: Arc<str>,
     /// The effective input: after `InputPath` and `Parameters`.
     pub input: Value,
-    /// `Credentials`, evaluated.
+    /// `Credentials`, evaluated: the role that the call is to be made with. The handlers of this crate take no roles; a
+    /// handler of the embedding program may.
     pub credentials: Option<Value>,
     /// How long the call may take, in milliseconds from now; the call is dropped when they are over.
     pub deadline_ms: u64,
+    /// Which execution calls; none when a handler is called from elsewhere.
+    pub caller: Option<Caller>,
     /// Where in the execution it is made; only of executions that run a test case.
     pub test_case: Option<Box<TestCaseCall>>,
+}
+
+/// The execution that a call comes from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Its state machine.
+    pub machine: Arc<MachineIdentity>,
+    /// Its name.
+    pub name: ExecutionName,
+    /// How many executions it was started by, one inside the other.
+    pub depth: u32,
+}
+
+impl TaskRequest {
+    /// A call from no execution, such as a test of a handler makes, with the five minutes of an Express execution.
+    #[must_use]
+    pub fn new(resource: &str, input: Value) -> Self {
+        let deadline_ms = MAX_EXPRESS_EXECUTION_SECONDS * 1000;
+        Self { resource: resource.into(), input, credentials: None, deadline_ms, caller: None, test_case: None }
+    }
 }
 
 /// Why a call failed; the state's `Retry` and `Catch` see it.

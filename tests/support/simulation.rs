@@ -103,6 +103,7 @@ pub fn start(input: Value, synchronous: bool, name: &str) -> ExecutionStart {
         name: ExecutionName { name: Some(name.into()), id: 7 },
         input,
         synchronous,
+        depth: 0,
         test_case: None,
     }
 }

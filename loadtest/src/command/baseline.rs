@@ -42,6 +42,9 @@ const REQUEST_ID_NAME: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// The protocol's content type.
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
+/// The content type of HTTP APIs.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// How connections come to the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Accept {
@@ -79,6 +82,9 @@ pub(crate) struct BaselineArguments {
     /// Write pipelined replies one by one instead of together.
     #[arg(long)]
     pub(crate) no_pipeline_flush: bool,
+    /// Say that replies are application/json, as HTTP APIs do, instead of the type of AWS's protocol.
+    #[arg(long)]
+    pub(crate) json_type: bool,
 }
 
 /// Runs the subcommand; returns only on failure.
@@ -91,7 +97,8 @@ pub(crate) fn run(arguments: &BaselineArguments) -> Result<Finding, Failure> {
     let reply = Bytes::from(fixed_reply(arguments.action, arguments.reply_bytes)?);
     let mut http = http1::Builder::new();
     http.pipeline_flush(!arguments.no_pipeline_flush);
-    let served = Served { http, reply };
+    let content_type = if arguments.json_type { JSON } else { AMZ_JSON };
+    let served = Served { http, reply, content_type };
     match arguments.accept {
         Accept::ReusePort => serve_reuse_port(arguments.listen, shards, &served),
         Accept::Even => serve_even(arguments.listen, shards, &served),
@@ -103,6 +110,7 @@ pub(crate) fn run(arguments: &BaselineArguments) -> Result<Finding, Failure> {
 struct Served {
     http: http1::Builder,
     reply: Bytes,
+    content_type: HeaderValue,
 }
 
 /// A reply that passes for one to CreateStateMachine and to `action` alike, so that nothing has to be looked at to answer.
@@ -235,20 +243,24 @@ async fn serve_connection(stream: tokio::net::TcpStream, served: Served) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let Served { http, reply } = served;
-    let service = service_fn(move |request: Request<Incoming>| answer(request, reply.clone()));
+    let Served { http, reply, content_type } = served;
+    let service = service_fn(move |request: Request<Incoming>| answer(request, reply.clone(), content_type.clone()));
     // How a connection ends is the client's affair.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Reads the body to its end and answers the fixed reply.
-async fn answer(request: Request<Incoming>, reply: Bytes) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    reply: Bytes,
+    content_type: HeaderValue,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut body = request.into_body();
     // A body that breaks off ends the connection by itself.
     while let Some(Ok(_)) = body.frame().await {}
     let mut response = Response::new(Full::new(reply));
     response.headers_mut().insert(REQUEST_ID_NAME, REQUEST_ID);
-    response.headers_mut().insert(CONTENT_TYPE, AMZ_JSON);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)
 }
 

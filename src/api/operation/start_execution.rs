@@ -80,7 +80,7 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let machine = Arc::clone(&record.identity);
     let synchronous = action == Action::StartSyncExecution;
-    let start = ExecutionStart { machine, name, input, synchronous, test_case };
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
     Ok(Admitted { record, program, start })
 }
 

@@ -28,7 +28,7 @@ use self::{
     worker::{Machine, Worker},
     writer::{Written, write_records},
 };
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, simulation::SimulationArguments};
+use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, services::with_services, simulation::SimulationArguments};
 use crate::{Runtime, model::execution::MachineIdentity};
 
 /// Batches that wait for one shard.
@@ -70,6 +70,9 @@ pub(super) struct RunArguments {
     /// Endpoint of a Lambda service for Task states that call functions.
     #[arg(long, value_name = "URL", env = "LAMBDA_ENDPOINT")]
     lambda_endpoint: Option<String>,
+    /// TOML file whose table `services` says what tasks reach: the one that `serve` takes.
+    #[arg(long, value_name = "FILE", env = "EXPRESSWAY_CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     simulation: SimulationArguments,
 }
@@ -97,9 +100,9 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
     if let Some(shards) = arguments.shards {
         builder = builder.shards(usize::from(shards));
     }
-    if let Some(endpoint) = &arguments.lambda_endpoint {
-        builder = super::serve::with_lambda(builder, endpoint)?;
-    }
+    let services = arguments.config.as_deref().map(super::serve::read_services).transpose()?.unwrap_or_default();
+    let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| crate::model::arn::Home::default().region);
+    let (builder, services) = with_services(builder, &services, &region, arguments.lambda_endpoint.as_deref())?;
     let name = machine_name(&arguments.definition);
     let simulation = arguments.simulation.load()?;
     let test_case = simulation.test_case_of(&name)?;
@@ -107,6 +110,7 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
         eprintln!("{warning}");
     }
     let runtime = simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    services.attach(&runtime);
     let home = crate::model::arn::Home::default();
     let identity = Arc::new(MachineIdentity {
         arn: home.state_machine_arn(&name),

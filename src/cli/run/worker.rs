@@ -107,6 +107,7 @@ impl Worker {
             name: ExecutionName { name: None, id },
             input,
             synchronous: false,
+            depth: 0,
             test_case: test_case.clone(),
         };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));

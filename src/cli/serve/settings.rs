@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::ServeArguments;
 use crate::{
     api::Accept,
+    cli::services::ServicesFile,
     cli::simulation::{Simulation, SimulationArguments},
     model::{action::Action, arn::Home},
     throttle::{BucketSize, ThrottleTable},
@@ -37,6 +38,7 @@ pub(super) struct Settings {
     pub(super) max_in_flight: usize,
     pub(super) drain_timeout: Duration,
     pub(super) accept: Accept,
+    pub(super) services: ServicesFile,
     pub(super) simulation: Simulation,
 }
 
@@ -57,6 +59,8 @@ struct ConfigFile {
     mock: Option<PathBuf>,
     mock_case: Option<String>,
     wait_time_scale: Option<f64>,
+    #[serde(default)]
+    services: ServicesFile,
 }
 
 /// The file of `--throttle`.
@@ -124,6 +128,7 @@ impl Settings {
             max_in_flight: arguments.max_in_flight.or(file.max_in_flight).unwrap_or(DEFAULT_MAX_IN_FLIGHT),
             drain_timeout: Duration::from_secs(drain_seconds),
             accept,
+            services: file.services,
         })
     }
 }
@@ -140,6 +145,14 @@ fn check_home(home: &Home) -> Result<(), String> {
         return Err(format!("'{}' is no account: it has twelve digits", home.account));
     }
     Ok(())
+}
+
+/// The table `services` of a configuration file.
+///
+/// # Errors
+/// A file that cannot be read, or holds something else.
+pub(in crate::cli) fn read_services(path: &Path) -> Result<ServicesFile, String> {
+    Ok(read_config(path)?.services)
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, String> {

@@ -1,15 +1,15 @@
 //! From the answer of the Invoke API to the result of a task, or to the error that `Retry` and `Catch` see.
 
-use hyper::{
-    HeaderMap, StatusCode,
-    header::{HeaderName, HeaderValue},
-};
+use hyper::{HeaderMap, StatusCode};
 
 use super::call::{Call, Form};
 use crate::{
     Value,
-    task::{TaskError, TaskResult},
-    value::{ObjectBuilder, Text, ValueRef},
+    task::{
+        TaskError, TaskResult,
+        http::{sdk_http_metadata, sdk_response_metadata},
+    },
+    value::{ObjectBuilder, ValueRef},
 };
 
 /// What stands before the ARN in the message about a function that is not there.
@@ -28,12 +28,15 @@ impl Answer {
         if !self.status.is_success() {
             return Err(self.service_error(call));
         }
+        if call.form == Form::Sdk {
+            return Ok(self.sdk_result());
+        }
         if self.headers.contains_key("x-amz-function-error") {
             return Err(function_error(&self.body, call.form));
         }
         Ok(match call.form {
             Form::Direct => payload_of(&self.body, Value::NULL),
-            Form::Integration => self.integration_result(),
+            Form::Integration | Form::Sdk => self.integration_result(),
         })
     }
 
@@ -58,6 +61,12 @@ impl Answer {
         }
         let status = self.status.as_u16();
         let request_id = self.header("x-amzn-requestid").unwrap_or("null");
+        if call.form == Form::Sdk {
+            let cause = format!(
+                "{message} (Service: Lambda, Status Code: {status}, Request ID: {request_id}) (SDK Attempt Count: 1)"
+            );
+            return TaskError::new(format!("Lambda.{code}"), cause);
+        }
         TaskError::new(
             format!("Lambda.{code}"),
             format!(
@@ -65,6 +74,23 @@ impl Answer {
                  Proxy: null)"
             ),
         )
+    }
+
+    /// The result of `arn:aws:states:::aws-sdk:lambda:invoke`.
+    fn sdk_result(&self) -> Value {
+        let mut result = ObjectBuilder::with_capacity(5);
+        for (member, name) in [
+            ("ExecutedVersion", "x-amz-executed-version"),
+            ("FunctionError", "x-amz-function-error"),
+            ("LogResult", "x-amz-log-result"),
+        ] {
+            if let Some(text) = self.header(name) {
+                result.push(member.into(), text.into());
+            }
+        }
+        result.push("Payload".into(), String::from_utf8_lossy(&self.body).into_owned().into());
+        result.push("StatusCode".into(), i64::from(self.status.as_u16()).into());
+        result.finish()
     }
 
     /// The result of `arn:aws:states:::lambda:invoke`.
@@ -77,29 +103,12 @@ impl Answer {
             result.push("LogResult".into(), log.into());
         }
         result.push("Payload".into(), payload_of(&self.body, Value::from("")));
-        let mut all = ObjectBuilder::with_capacity(self.headers.len());
-        let mut first = ObjectBuilder::with_capacity(self.headers.len());
-        for name in self.headers.keys() {
-            let values = self.headers.get_all(name).iter().map(text_of);
-            let key = displayed(name);
-            all.insert(key.clone(), Value::array(values));
-            first.insert(key, self.headers.get(name).map(text_of).unwrap_or_default().into());
-        }
-        let metadata = Value::object([
-            ("AllHttpHeaders", all.finish()),
-            ("HttpHeaders", first.finish()),
-            ("HttpStatusCode", i64::from(self.status.as_u16()).into()),
-        ]);
-        result.push("SdkHttpMetadata".into(), metadata);
-        let request_id = self.header("x-amzn-requestid").map_or(Value::NULL, Value::from);
-        result.push("SdkResponseMetadata".into(), Value::object([("RequestId", request_id)]));
+        result.push("SdkHttpMetadata".into(), sdk_http_metadata(self.status, &self.headers));
+        let request_id = self.header("x-amzn-requestid");
+        result.push("SdkResponseMetadata".into(), sdk_response_metadata(request_id));
         result.push("StatusCode".into(), i64::from(self.status.as_u16()).into());
         result.finish()
     }
-}
-
-fn text_of(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 /// What a function returned: JSON, or a string when it is none; `empty` when there is nothing.
@@ -133,25 +142,10 @@ fn function_error(body: &[u8], form: Form) -> TaskError {
     }
 }
 
-/// The name of a header field as AWS shows it: HTTP libraries make all of them lower case.
-fn displayed(name: &HeaderName) -> Text {
-    match name.as_str() {
-        "x-amzn-requestid" => "x-amzn-RequestId".into(),
-        "x-amzn-remapped-content-length" => "x-amzn-Remapped-Content-Length".into(),
-        name => {
-            let mut upper = true;
-            let cased = name.chars().map(|character| {
-                let cased = if upper { character.to_ascii_uppercase() } else { character };
-                upper = character == '-';
-                cased
-            });
-            cased.collect::<String>().into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderName;
+
     use super::*;
 
     fn call(form: Form) -> Call {

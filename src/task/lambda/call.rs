@@ -5,7 +5,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use crate::{
     Value,
     model::error_name,
-    task::{TaskError, TaskRequest},
+    task::{TaskError, TaskRequest, http::percent_encode},
     value::View,
 };
 
@@ -16,6 +16,9 @@ pub(super) enum Form {
     Direct,
     /// The resource is `arn:aws:states:::lambda:invoke`: the result is the answer of the Invoke API.
     Integration,
+    /// The resource is `arn:aws:states:::aws-sdk:lambda:invoke`: so it is, with a payload that is text, and a function
+    /// that failed is an answer like any other.
+    Sdk,
 }
 
 /// One call of a function.
@@ -35,14 +38,15 @@ impl Call {
     /// `States.Runtime` for parameters that the Invoke API does not take.
     pub(super) fn of(request: &TaskRequest) -> Result<Self, TaskError> {
         if !request.resource.contains(":function:") {
-            return Self::of_parameters(&request.input);
+            let form = if request.resource.contains(":aws-sdk:") { Form::Sdk } else { Form::Integration };
+            return Self::of_parameters(form, &request.input);
         }
         let (function, qualifier) = split_function(&request.resource);
         let payload = request.input.to_json().into_bytes();
         Ok(Self { form: Form::Direct, function, qualifier, payload, headers: Vec::new() })
     }
 
-    fn of_parameters(parameters: &Value) -> Result<Self, TaskError> {
+    fn of_parameters(form: Form, parameters: &Value) -> Result<Self, TaskError> {
         let unusable = |problem: String| {
             let parameters = parameters.to_json();
             TaskError::new(
@@ -73,17 +77,17 @@ impl Call {
                 headers.push((header, value));
             }
         }
-        Ok(Self { form: Form::Integration, function, qualifier, payload: payload(parameters), headers })
+        Ok(Self { form, function, qualifier, payload: payload(parameters), headers })
     }
 
     /// The path of the Invoke API for this function.
     pub(super) fn path_and_query(&self) -> String {
         let mut path = String::from("/2015-03-31/functions/");
-        percent_encode(&self.function, &mut path);
+        percent_encode(&self.function, b"", &mut path);
         path.push_str("/invocations");
         if let Some(qualifier) = &self.qualifier {
             path.push_str("?Qualifier=");
-            percent_encode(qualifier, &mut path);
+            percent_encode(qualifier, b"", &mut path);
         }
         path
     }
@@ -112,27 +116,13 @@ fn split_function(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// Appends a part of a path or query, its reserved characters escaped (RFC 3986, section 2).
-fn percent_encode(text: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn call(resource: &str, input: &str) -> Result<Call, TaskError> {
         let input = Value::parse(input).unwrap();
-        Call::of(&TaskRequest { resource: resource.into(), input, credentials: None, deadline_ms: 1, test_case: None })
+        Call::of(&TaskRequest::new(resource, input))
     }
 
     const INVOKE: &str = "arn:aws:states:::lambda:invoke";

@@ -178,6 +178,7 @@ fn start_of(shard: &Shard, machine: &StateMachineRecord, input: Value, test_case
         name: ExecutionName { name: None, id: shard.random() },
         input,
         synchronous: true,
+        depth: 0,
         test_case: test_case.cloned(),
     }
 }
