@@ -82,7 +82,9 @@ impl Running {
         };
         let resource = Arc::clone(&self.program.tasks[task.index()].resource);
         let deadline_ms = timeout_ms.unwrap_or(MAX_EXPRESS_EXECUTION_SECONDS * 1000);
-        let request = TaskRequest { resource: Arc::clone(&resource), input, credentials, deadline_ms, test_case };
+        let caller = Some(self.caller());
+        let request =
+            TaskRequest { resource: Arc::clone(&resource), input, credentials, deadline_ms, caller, test_case };
         self.has_called = true;
         let entered = match place {
             Place::Caller(shard) if handler.function().is_none() => {

@@ -15,7 +15,7 @@ use crate::{
     },
     observe::{BoundedRecorder, NoRecorder},
     program::Program,
-    task::{TaskError, TaskResult},
+    task::{Caller, TaskError, TaskResult},
     value::Text,
 };
 
@@ -82,6 +82,12 @@ impl Running {
             deadline_ms: u64::MAX,
             limit: None,
         }
+    }
+
+    /// Who calls, for handlers that start executions themselves.
+    pub(super) fn caller(&self) -> Caller {
+        let ExecutionStart { machine, name, depth, .. } = self.execution.start();
+        Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth }
     }
 
     /// Makes one step. A panic in the engine ends this execution only.

@@ -330,11 +330,7 @@ impl Shard {
         request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
     ) -> Call {
         let (resource, caller) = match self.0.core.borrow_mut().get_mut(key) {
-            Some(running) => {
-                let ExecutionStart { machine, name, depth, .. } = running.execution.start();
-                let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
-                (Arc::clone(&running.program.tasks[task.index()].resource), caller)
-            }
+            Some(running) => (Arc::clone(&running.program.tasks[task.index()].resource), running.caller()),
             None => return Call::UnderWay,
         };
         let request = request(Arc::clone(&resource), caller);

@@ -198,9 +198,9 @@ fn references() {
         "($x := $states.input.a.b; $map($orders.items, function($v) { $v.price * $rate + $x }) ~> $sum()) & name.first",
     );
     let references = expression.references();
-    assert_eq!(references.variables, ["orders".into(), "rate".into()]);
+    assert_eq!(references.variables, ["orders", "rate"].map(Box::<str>::from));
     assert!(references.input && !references.result && !references.error_output && !references.context);
-    assert_eq!(references.top_level_names, ["name".into()]);
+    assert_eq!(references.top_level_names, ["name"].map(Box::<str>::from));
     assert!(!references.top_level_data);
     let references = parsed("$states.input.items[price > 3].name").references().clone();
     assert!(references.top_level_names.is_empty() && references.variables.is_empty());
@@ -209,7 +209,7 @@ fn references() {
     assert!(parsed("$$.a").references().top_level_data);
     assert!(parsed("$.a").references().top_level_data);
     assert!(!parsed("$states.input.($.a)").references().top_level_data);
-    assert_eq!(parsed("$uppercase($name)").references().variables, ["name".into()]);
+    assert_eq!(parsed("$uppercase($name)").references().variables, ["name"].map(Box::<str>::from));
 }
 
 /// Only what is named is converted: what is not is not there for the base, and nobody can tell.
