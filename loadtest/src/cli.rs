@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::command::{baseline, compare, http_task, in_process, ready, run, simulated, waiting};
+use crate::command::{baseline, compare, http_hang, http_task, in_process, ready, run, simulated, waiting};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -43,6 +43,7 @@ enum Command {
     Baseline(baseline::BaselineArguments),
     Compare(compare::CompareArguments),
     HttpTask(http_task::HttpTaskArguments),
+    HttpHang(http_hang::HttpHangArguments),
     Waiting(waiting::WaitingArguments),
     Simulated(simulated::SimulatedArguments),
     Ready(ready::ReadyArguments),
@@ -65,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Baseline(arguments) => baseline::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::HttpTask(arguments) => http_task::run(&arguments),
+        Command::HttpHang(arguments) => http_hang::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),
         Command::Simulated(arguments) => simulated::run(&arguments),
         Command::Ready(arguments) => ready::run(&arguments),

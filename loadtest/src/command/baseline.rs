@@ -42,6 +42,8 @@ const REQUEST_ID_NAME: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// The protocol's content type.
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
+/// A path whose requests are never answered.
+const HANG: &str = "/hang";
 /// The content type of HTTP APIs.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -255,6 +257,9 @@ async fn answer(
     reply: Bytes,
     content_type: HeaderValue,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == HANG {
+        return std::future::pending().await;
+    }
     let mut body = request.into_body();
     // A body that breaks off ends the connection by itself.
     while let Some(Ok(_)) = body.frame().await {}

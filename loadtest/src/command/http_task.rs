@@ -15,7 +15,9 @@ use crate::schedule::Schedule;
 use crate::terminal;
 use clap::Args;
 use expressway::clock::SystemClock;
+use expressway::model::execution::{ExecutionName, ExecutionStart};
 use expressway::registry::StateMachineRecord;
+use expressway::runtime::Shard;
 use expressway::task::http::HttpClient;
 use expressway::task::http_task::HttpTask;
 use expressway::{Runtime, Value};
@@ -35,14 +37,14 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 /// What every call sends.
-const BODY: &str =
+pub(super) const BODY: &str =
     r#"{"order":{"id":"A-1007","customer":"C-42","lines":[{"sku":"X1","count":2},{"sku":"Y9","count":1}]}}"#;
 const RESOURCE: &str = "arn:aws:states:::http:invoke";
 /// How often the schedule is looked at.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// How long the last calls may take.
 const MAX_REST: Duration = Duration::from_secs(10);
-const MAX_ROUNDS: usize = 100;
+pub(super) const MAX_ROUNDS: usize = 100;
 
 /// Compare executions that each call an HTTP task on loopback with a bare hyper client that makes the same calls.
 #[derive(Debug, Args)]
@@ -89,11 +91,10 @@ pub(crate) fn run(arguments: &HttpTaskArguments) -> Result<Finding, Failure> {
     if !(1..=1_000_000).contains(&arguments.rate) {
         return Err(Failure::new("--rate is from 1 to 1000000"));
     }
-    let own_path = std::env::current_exe().context(|| "finding this program's path".to_owned())?;
-    let words = [own_path.to_string_lossy().as_ref(), "baseline", "--shards", "1", "--json-type"].map(str::to_owned);
-    let server = ChildServer::start(&words)?;
+    let server = own_server()?;
     let address = server.url.trim_start_matches("http://").to_owned();
-    let (runtime, machine) = engine(&server.url)?;
+    let runtime = engine(1)?;
+    let machine = publish(&runtime, "http-task", &format!("{}/orders", server.url), None)?;
     // Turns that are not counted: connections are made, and whatever is done once is done.
     let _ = bare(&address, arguments.rate, Duration::from_secs(1))?;
     let _ = executions(&runtime, &machine, arguments.rate, Duration::from_secs(1))?;
@@ -136,19 +137,49 @@ pub(crate) fn run(arguments: &HttpTaskArguments) -> Result<Finding, Failure> {
     Ok(if well { Finding::Well } else { Finding::Wanting })
 }
 
-/// A runtime of one shard with a machine whose only state calls the server.
-fn engine(url: &str) -> Result<(Runtime, Arc<StateMachineRecord>), Failure> {
+/// The server that is called: this program's baseline, in a process of its own.
+pub(super) fn own_server() -> Result<ChildServer, Failure> {
+    let own_path = std::env::current_exe().context(|| "finding this program's path".to_owned())?;
+    let words = [own_path.to_string_lossy().as_ref(), "baseline", "--shards", "1", "--json-type"].map(str::to_owned);
+    ChildServer::start(&words)
+}
+
+/// A runtime whose tasks call HTTP APIs.
+pub(super) fn engine(shards: usize) -> Result<Runtime, Failure> {
     let task = HttpTask::new(HttpClient::default(), Arc::new(SystemClock::new()), "us-east-1", []);
-    let runtime = Runtime::builder()
-        .shards(1)
+    Runtime::builder()
+        .shards(shards)
         .handler(RESOURCE, Arc::new(task))
         .build()
-        .context(|| "starting the runtime".to_owned())?;
-    let definition = json!({"StartAt": "Call", "States": {"Call": {
-        "Type": "Task", "Resource": RESOURCE, "End": true,
-        "Parameters": {"ApiEndpoint": format!("{url}/orders"), "Method": "POST", "RequestBody.$": "$"}}}});
-    let machine = runtime.publish("http-task", &definition.to_string());
-    Ok((runtime, machine.map_err(|error| Failure::new(error.to_string()))?))
+        .context(|| "starting the runtime".to_owned())
+}
+
+/// A machine whose only state calls a URL.
+pub(super) fn publish(
+    runtime: &Runtime,
+    name: &str,
+    url: &str,
+    timeout_s: Option<u64>,
+) -> Result<Arc<StateMachineRecord>, Failure> {
+    let mut state = json!({"Type": "Task", "Resource": RESOURCE, "End": true,
+        "Parameters": {"ApiEndpoint": url, "Method": "POST", "RequestBody.$": "$"}});
+    if let Some(seconds) = timeout_s {
+        state["TimeoutSeconds"] = seconds.into();
+    }
+    let definition = json!({"StartAt": "Call", "States": {"Call": state}});
+    runtime.publish(name, &definition.to_string()).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// What an execution is started with.
+pub(super) fn input(shard: &Shard, record: &StateMachineRecord, text: &str) -> ExecutionStart {
+    ExecutionStart {
+        machine: Arc::clone(&record.identity),
+        name: ExecutionName { name: None, id: shard.random() },
+        input: Value::parse(text).expect("the text is JSON"),
+        synchronous: false,
+        depth: 0,
+        test_case: None,
+    }
 }
 
 /// One turn of executions. They are started on the shard by the schedule, and counted by the runtime when they end.
@@ -166,17 +197,8 @@ fn executions(
         Box::pin(async move {
             let program = record.program.clone().expect("machines that were published have a program");
             let calls = paced(rate, duration, || {
-                let input = Value::parse(BODY).expect("the body is JSON");
-                let start = expressway::model::execution::ExecutionStart {
-                    machine: Arc::clone(&record.identity),
-                    name: expressway::model::execution::ExecutionName { name: None, id: shard.random() },
-                    input,
-                    synchronous: false,
-                    depth: 0,
-                    test_case: None,
-                };
                 // A start that is refused is missing from the counts.
-                let _ = shard.start(&program, start);
+                let _ = shard.start(&program, input(&shard, &record, BODY));
             })
             .await;
             let runtime = shard.runtime().clone();
@@ -276,7 +298,7 @@ async fn paced(rate: u64, duration: Duration, mut begin: impl FnMut()) -> u64 {
 }
 
 /// Waits until `done`, for a bounded time.
-async fn drained(done: impl Fn() -> bool) {
+pub(super) async fn drained(done: impl Fn() -> bool) {
     let waited = async {
         while !done() {
             tokio::time::sleep(TICK).await;

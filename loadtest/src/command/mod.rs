@@ -2,6 +2,7 @@
 
 pub(crate) mod baseline;
 pub(crate) mod compare;
+pub(crate) mod http_hang;
 pub(crate) mod http_task;
 pub(crate) mod in_process;
 pub(crate) mod load_options;
