@@ -21,6 +21,7 @@ mod fast;
 mod functions;
 mod guard;
 pub mod limits;
+mod syntax;
 mod template;
 
 use std::{fmt, sync::Arc};
