@@ -16,7 +16,7 @@ use crate::{
         action::Action,
         quota::{MAX_ARN_CHARACTERS, MAX_NAME_CHARACTERS, MAX_PAYLOAD_BYTES, MAX_TRACE_HEADER_CHARACTERS},
     },
-    value::plain_run,
+    value::{copy_plain_run, plain_run},
 };
 
 /// What stands before the action's name in `X-Amz-Target`.
@@ -248,8 +248,7 @@ impl<'a> Scanner<'a> {
         self.expect(b'"')?;
         let start = self.at - 1;
         loop {
-            let run = plain_run(self.body, self.at);
-            append_run(plain, self.body, self.at, run);
+            let run = copy_plain_run(self.body, self.at, plain);
             self.at = run + 1;
             match self.body.get(run)? {
                 b'"' => return Some(&self.body[start..=run]),
@@ -274,20 +273,6 @@ impl<'a> Scanner<'a> {
                 _ => return None,
             }
         }
-    }
-}
-
-/// Appends `body[start..end]`. Between two escapes of an input stand a few bytes: a fixed number of them is copied without
-/// a call, and what is too much is cut off again.
-#[inline]
-fn append_run(plain: &mut Vec<u8>, body: &[u8], start: usize, end: usize) {
-    match body.get(start..).and_then(<[u8]>::first_chunk::<16>) {
-        Some(wide) if end - start <= wide.len() => {
-            let length = plain.len() + end - start;
-            plain.extend_from_slice(wide);
-            plain.truncate(length);
-        }
-        _ => plain.extend_from_slice(&body[start..end]),
     }
 }
 

@@ -43,7 +43,10 @@ pub(crate) use self::{
     parse::unescape_string_token,
 };
 #[cfg(feature = "server")]
-pub(crate) use self::{parse::plain_run, write::escape_into};
+pub(crate) use self::{
+    parse::{copy_plain_run, plain_run},
+    write::escape_into,
+};
 
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.
 #[derive(Clone)]

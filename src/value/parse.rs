@@ -358,23 +358,57 @@ fn key_hash(key: &[u8]) -> usize {
 /// The first place from `at` on that holds a quote, a back-slash or a control character; eight bytes at a time.
 #[inline]
 pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    while let Some(chunk) = source.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("the slice has eight bytes"));
-        // The high bit of each byte that is zero after the exclusive or; false positives only behind a true one.
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+    while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = plain_bytes(*chunk);
+        at += plain;
+        if plain < chunk.len() {
+            return at;
         }
-        at += 8;
     }
-    while source.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+    while source.get(at).is_some_and(|byte| is_plain(*byte)) {
         at += 1;
     }
     at
+}
+
+/// Appends the run that [`plain_run`] passes over, and says where it ends. Runs in JSON are short, so eight bytes are copied
+/// at a time, whether all of them belong to the run or not: that is cheaper than a copy of the right length for each.
+#[inline]
+pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = plain_bytes(*chunk);
+        out.extend_from_slice(chunk);
+        at += plain;
+        if plain < chunk.len() {
+            out.truncate(out.len() - (chunk.len() - plain));
+            return at;
+        }
+    }
+    while let Some(byte) = source.get(at).filter(|byte| is_plain(**byte)) {
+        out.push(*byte);
+        at += 1;
+    }
+    at
+}
+
+/// Whether a byte stands for itself in a JSON string.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
+
+/// How many of eight bytes stand for themselves in a JSON string, before the first that does not.
+#[inline]
+fn plain_bytes(chunk: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(chunk);
+    // The high bit of each byte that is zero after the exclusive or; false positives only behind a true one.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+    // Eight for none: a word has 64 zeros.
+    (found.trailing_zeros() / 8) as usize
 }
 
 /// Unescapes what stands between the quotes of a JSON string into `plain`, and writes it re-escaped to `canonical`.

@@ -1,6 +1,9 @@
 //! Values to compact JSON text.
 
-use super::{Value, ValueRef, View, parse::plain_run};
+use super::{
+    Value, ValueRef, View,
+    parse::{copy_plain_run, plain_run},
+};
 
 impl Value {
     /// This value as compact JSON.
@@ -90,12 +93,12 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// Appends `text` as it stands between the quotes of a JSON string, escaped as Jackson does: only what must be.
 pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let mut done = 0;
+    out.reserve(bytes.len() + bytes.len() / 4);
+    let mut at = 0;
     loop {
-        let run = plain_run(bytes, done);
-        out.extend_from_slice(&bytes[done..run]);
-        let Some(byte) = bytes.get(run) else { return };
-        done = run + 1;
+        at = copy_plain_run(bytes, at, out);
+        let Some(byte) = bytes.get(at) else { return };
+        at += 1;
         match ESCAPES[usize::from(*byte)] {
             b'u' => {
                 out.extend_from_slice(b"\\u00");
