@@ -125,6 +125,10 @@ impl RuntimeBuilder {
 
     /// Lets an async function answer Task states whose `Resource` is `resource`, or the ARN of a Lambda function of that
     /// name. Definitions have ARNs, as on AWS; the name is what is short to write here.
+    ///
+    /// The function is called, and runs until it first waits, where the execution is started: in
+    /// [`Runtime::start_sync`] on the thread of its caller. What waits goes on on a shard, whose event loop (tokio's, with time
+    /// and I/O) is there from the beginning.
     #[must_use]
     pub fn task<F, Answer>(self, resource: &str, function: F) -> Self
     where
@@ -134,8 +138,7 @@ impl RuntimeBuilder {
         self.task_handler(resource, Arc::new(InProcess::new(function)))
     }
 
-    /// As [`RuntimeBuilder::task`], for a function that waits for nothing. An execution goes on right behind its call, so
-    /// that one that needs nothing else has ended when [`Runtime::start_sync`] returns. The function is called on the thread
+    /// As [`RuntimeBuilder::task`], for a function that waits for nothing and is no `async` one. It is called on the thread
     /// that runs the execution, that of the caller or a shard's, and must not block.
     ///
     /// ```
@@ -259,8 +262,8 @@ impl Runtime {
     }
 
     /// Starts an execution on the calling thread, which is the fastest: one that never waits has ended when this returns,
-    /// and its completion is ready. Once it waits, for time or for a task that is no
-    /// [function](RuntimeBuilder::task_fn), it goes on on a shard.
+    /// and its completion is ready; tasks of this process that have their results at once are no waiting. Once it waits, it goes on
+    /// on a shard.
     ///
     /// # Errors
     /// As [`Runtime::start`].

@@ -1,5 +1,7 @@
 //! Hostile expressions: each ends as an error in time and within its memory, which a counting allocator sees.
 
+#![allow(clippy::print_stdout, reason = "what each expression takes is worth seeing")]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -299,6 +301,51 @@ fn ranges() {
     refused("[[1..400000], [1..400000], [1..400000]]");
     refused("$map([1..1000], function() { [1..100000] })");
     refused("[1..1000000000] ~> $sum()");
+}
+
+/// Programs of our own have no recursion and no ranges, but loops over data and what is shared.
+#[test]
+fn programs_of_our_own() {
+    let items = Value::array((0..3000).map(|place| Value::object([("n", Value::from(place)), ("z", Value::from(0))])));
+    let wide = Value::object((0..20_000).map(|place| (format!("k{place}"), Value::from(place))));
+    let input = Value::object([("a", items), ("w", wide), ("s", Value::from("x".repeat(100_000)))]);
+    let data = Data { input: Some(Value::parse(&input.to_json()).unwrap()), ..Data::default() };
+    let over = |body: &str| format!("$map($states.input.a, function($x) {{ {body} }})");
+    let fast = |text: &str| {
+        assert!(Expression::parse(text).unwrap().is_fast(), "{text}");
+        refused_with(text, &data);
+    };
+    fast(&over(&format!("$sum({})", over("$x.n"))));
+    fast("$states.input.a.($states.input.a.($states.input.a))");
+    fast("$count($states.input.a.($states.input.a.n))");
+    fast("$states.input.a[$states.input.a[$states.input.a[n < 0]]]");
+    fast(&over("$states.input = $states.input"));
+    fast(&over("$uppercase($states.input.s)"));
+    fast(&over("$states.input.s & $x.n"));
+    fast(&over("$count($states.input.a[$length($states.input.s) < n])"));
+    fast(&over(&format!("$count({})", over("$states.input.w.k19999 = $x.n"))));
+    fast(&over("$count($states.input.a.($string($states.input.w)))"));
+    fast(&over("$merge([$states.input.w, $states.input.w])"));
+    let doubled = |seed: &str, step: &str, end: &str| {
+        let mut text = format!("($a0 := {seed}; ");
+        for place in 1..60 {
+            text.push_str(&format!("$a{place} := {}; ", step.replace('@', &format!("$a{}", place - 1))));
+        }
+        text + end + ")"
+    };
+    fast(&doubled("'xxxxxxxx'", "@ & @", "$length($a59)"));
+    fast(&doubled("[1, 2]", "[@, @]", "$count($a59)"));
+    fast(&doubled("[0]", "[[@], [@]]", "$a59"));
+    fast(&doubled("[0]", "[[@], [@]]", "$boolean($a59)"));
+    fast(&doubled("[0]", "[[@], [@]]", "$a59 = $a59"));
+    fast(&doubled("[0]", "[[@], [@]]", "$string($a59)"));
+    fast(&doubled("[{'b': 1}]", "[[@], [@]]", "$a59.b"));
+    fast(&doubled("{'b': 1}", "{'l': @, 'r': @}", "$a59"));
+    fast(&doubled("{'b': 1}", "{'l': @, 'r': @}", "$string($a59)"));
+    fast(&doubled("{'b': 1}", "{'l': @, 'r': @}", "$a59 = $a59"));
+    fast(&doubled("{'b': 1}", "$merge([@, {'l': @, 'r': @}])", "$a59 & ''"));
+    fast(&doubled("'x'", "$join([@, @, @, @])", "$a59"));
+    fast(&doubled("[1]", "$append(@, @)", "$count($a59)"));
 }
 
 #[test]

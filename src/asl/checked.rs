@@ -1,6 +1,11 @@
 //! The outcome of checking a definition.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Diagnostic, Severity, StateMachine};
+
+/// The names of the variables that states name, by the names of the states. States that name none are left out.
+pub type VariableReferences = BTreeMap<String, BTreeSet<String>>;
 
 /// A checked definition: its syntax tree when it can be published, and all that is to say about it.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +14,8 @@ pub struct Checked {
     pub machine: Option<StateMachine>,
     /// All problems, in the order of the definition; those of the transitions come last.
     pub diagnostics: Vec<Diagnostic>,
+    /// `variableReferences` of DescribeStateMachine: states of all machines, inner ones included.
+    pub variable_references: VariableReferences,
 }
 
 impl Checked {

@@ -40,9 +40,13 @@ codes! {
     TOO_DEEPLY_NESTED, Error, true, "Map and Parallel states are nested too deeply.";
     INVALID_VARIABLE_NAME, Error, true, "A variable is assigned whose name is not valid.";
     RESERVED_VARIABLE_NAME, Error, true, "A variable is assigned whose name is reserved.";
+    DUPLICATE_VARIABLE_NAME, Error, true, "A variable is assigned whose name is that of a variable of a machine around.";
+    INVALID_JSONATA_EXPRESSION, Error, true, "A JSONata expression cannot be parsed.";
+    UNSUPPORTED_JSONATA_EXPRESSION, Error, true, "A JSONata expression names what there is not in its place.";
     NO_DOLLAR, Warning, true, "A value looks like a path or an intrinsic function, but its field does not end in '.$'.";
     NO_PATH, Warning, true, "A value looks like a path, but its field does not end in 'Path'.";
     PASS_RESULT_IS_STATIC, Warning, true, "A path in the Result of a Pass state, which is taken literally.";
+    POSSIBLY_UNDEFINED_VARIABLE, Warning, false, "A variable is read that no state assigns where it could be read.";
     CONFLICTING_FIELDS, Warning, false, "A payload template has a field both with and without '.$'.";
     DUPLICATE_KEY, Warning, false, "A key appears more than once in one object; the last one counts.";
     UNREACHABLE_STATE, Warning, false, "Only states that are not reachable themselves lead to a state.";

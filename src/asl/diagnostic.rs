@@ -11,6 +11,8 @@ pub struct Diagnostic {
     pub message: String,
     /// JSON pointer to the place, as AWS gives it; `None` where AWS gives none.
     pub location: Option<String>,
+    /// Where in the string that stands there, in bytes from its start; `None` for what is about all of it.
+    pub offset: Option<usize>,
 }
 
 /// How bad a [`Diagnostic`] is.

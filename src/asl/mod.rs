@@ -14,7 +14,7 @@ mod duplicate_key;
 mod parse;
 mod validate;
 
-pub use checked::Checked;
+pub use checked::{Checked, VariableReferences};
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Severity};
 pub use parse::{MAX_DIAGNOSTICS, MAX_NESTED_MACHINES, check, parse};

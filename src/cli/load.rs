@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 /// What to tell the user: all diagnostics, rendered.
 pub(super) fn program(path: &Path) -> Result<Program, String> {
     let text = read(path)?;
-    let Checked { machine, diagnostics } = asl::check(&text, MachineType::Express);
+    let Checked { machine, diagnostics, .. } = asl::check(&text, MachineType::Express);
     let shown = path.display().to_string();
     let color = std::io::stderr().is_terminal();
     match machine {

@@ -34,7 +34,7 @@ pub fn render(path: &str, text: &str, diagnostics: &[Diagnostic], color: bool) -
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(title(diagnostic)).id(diagnostic.code);
-        let span = diagnostic.location.as_deref().and_then(|location| source.find(location, &diagnostic.message));
+        let span = source.place(diagnostic);
         let group = match span {
             Some(span) => with_source(Group::with_title(title), path, text, span, diagnostic),
             None => Group::with_title(title).element(Origin::path(path)),
@@ -119,7 +119,7 @@ pub fn render_json(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String
         entry.insert("message".into(), diagnostic.message.as_str().into());
         if let Some(location) = &diagnostic.location {
             entry.insert("location".into(), location.as_str().into());
-            if let Some(span) = source.find(location, &diagnostic.message) {
+            if let Some(span) = source.place(diagnostic) {
                 let (line, column) = line_and_column(text, span.start);
                 entry.insert("line".into(), line.into());
                 entry.insert("column".into(), column.into());
@@ -166,7 +166,30 @@ impl<'a> Source<'a> {
         Self { text, root }
     }
 
-    /// The bytes that a diagnostic is about: a field with its name, an item, or the place of a syntax error. AWS gives the
+    /// The bytes that a diagnostic is about.
+    fn place(&self, diagnostic: &Diagnostic) -> Option<Range<usize>> {
+        let location = diagnostic.location.as_deref()?;
+        let inside = diagnostic.offset.and_then(|offset| self.character(location, offset));
+        inside.or_else(|| self.find(location, &diagnostic.message))
+    }
+
+    /// The character of a string that begins `offset` bytes into it.
+    fn character(&self, location: &str, offset: usize) -> Option<Range<usize>> {
+        let string = resolve(self.root.as_ref()?, location, &mut 0)?.0.as_string_lit()?;
+        let start = string.range.start + 1;
+        let written = self.text.get(start..string.range.end.checked_sub(1)?)?;
+        let (mut place, mut decoded) = (0, 0);
+        loop {
+            let (taken, bytes) = one_character(&written[place..])?;
+            decoded += bytes;
+            if decoded > offset {
+                return Some(start + place..start + place + taken);
+            }
+            place += taken;
+        }
+    }
+
+    /// The bytes that a location is about: a field with its name, an item, or the place of a syntax error. AWS gives the
     /// place of an object for what is wrong with one of its fields, and names the field in the message: then it is that.
     fn find(&self, location: &str, message: &str) -> Option<Range<usize>> {
         if let Some(position) = location.strip_prefix('[') {
@@ -203,6 +226,21 @@ impl<'a> Source<'a> {
         }
         Some(last..place)
     }
+}
+
+/// The first character of what is written between quotes: how many bytes it takes there, and how many in the string.
+fn one_character(written: &str) -> Option<(usize, usize)> {
+    let Some(escape) = written.strip_prefix('\\') else {
+        let length = written.chars().next()?.len_utf8();
+        return Some((length, length));
+    };
+    if !escape.starts_with('u') {
+        return Some((2, 1));
+    }
+    let unit = u32::from_str_radix(escape.get(1..5)?, 16).ok()?;
+    // A surrogate: the other half follows.
+    let Some(character) = char::from_u32(unit) else { return Some((12, 4)) };
+    Some((6, character.len_utf8()))
 }
 
 /// Follows a location such as `/States/A/Choices[0]/Next`. Names are not escaped in it, so that of the fields whose names
@@ -269,6 +307,15 @@ mod tests {
         let location = diagnostics[0].location.clone().expect("syntax errors have a place");
         let span = Source::new(text).find(&location, "").expect("it is in the text");
         assert_eq!(&text[span], "e");
+    }
+
+    #[test]
+    fn characters_of_strings() {
+        let text = r#"{"a": "x\n\u00e9é\ud83d\ude00!"}"#;
+        let at = |offset| Source::new(text).character("/a", offset).map(|span| &text[span]);
+        let found: Vec<_> = [0, 1, 2, 4, 6, 9, 10, 11].into_iter().map(at).collect();
+        let expected = ["x", r"\n", r"\u00e9", "é", r"\ud83d\ude00", r"\ud83d\ude00", "!"];
+        assert_eq!(found, expected.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Compiler {
             severity: Severity::Error,
             message: message.into(),
             location: Some(pointer.to_owned()),
+            offset: None,
         });
     }
 

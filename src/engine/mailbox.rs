@@ -100,8 +100,13 @@ impl Post {
     }
 
     /// A shard, in turn.
+    pub(super) fn next_shard(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
+    }
+
+    /// The mailbox of a shard, in turn.
     pub(super) fn any(&self) -> &Mailbox {
-        &self.mailboxes[self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()]
+        &self.mailboxes[self.next_shard()]
     }
 
     /// Hands a start to a shard, or, when that has enough to do, to whichever is idle first.

@@ -1,5 +1,6 @@
 //! Runs programs: a pure step function, and the shards that perform what it asks for.
 
+mod begin;
 mod completion;
 mod effect;
 mod environment;

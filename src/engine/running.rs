@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::{
-    Effect, Execution, Input, Progress, Signal, completion::Completer, shards::Shared, step::step, timer::TimerId,
+    Effect, Execution, Input, Progress, Signal, begin::Begun, completion::Completer, step::step, timer::TimerId,
 };
 use crate::{
     model::{
@@ -15,12 +15,9 @@ use crate::{
     },
     observe::{BoundedRecorder, NoRecorder},
     program::Program,
-    task::{TaskError, TaskResult},
+    task::{Caller, TaskError, TaskResult},
     value::Text,
 };
-
-/// Calls of functions that one execution makes before others get their turn.
-const MAX_FUNCTION_CALLS: usize = 256;
 
 /// Names an execution on its shard. A key of an execution that has ended names nothing, even when its place is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +37,10 @@ pub(super) struct Running {
     pub(super) runnable: bool,
     /// Calls and timers under way.
     pub(super) pending: Vec<Pending>,
+    /// Calls that wait and were begun before it came to its shard.
+    pub(super) begun: Vec<Begun>,
+    /// A handler was called before it came to its shard.
+    pub(super) has_called: bool,
     /// Neighbours in the queue of deadlines, by place.
     pub(super) older: Option<u32>,
     pub(super) newer: Option<u32>,
@@ -74,6 +75,8 @@ impl Running {
             key: ExecutionKey { place: u32::MAX, generation: 0 },
             runnable: false,
             pending: Vec::new(),
+            begun: Vec::new(),
+            has_called: false,
             older: None,
             newer: None,
             deadline_ms: u64::MAX,
@@ -81,35 +84,10 @@ impl Running {
         }
     }
 
-    /// Makes the first step, and those after it for as long as functions answer what the execution waits for.
-    pub(super) fn begin(&mut self, shared: &Shared, effects: &mut Vec<Effect>) -> Progress {
-        let mut progress = self.step(Input::Continue, self.execution.start_time_ms(), effects);
-        for _ in 0..MAX_FUNCTION_CALLS {
-            if !matches!(progress, Progress::Waiting) {
-                break;
-            }
-            let Some((signal, result)) = self.call_function(shared, effects) else { break };
-            progress = self.step(Input::TaskEnded(signal, result), shared.clock.epoch_ms(), effects);
-            forget_cancelled(effects);
-        }
-        progress
-    }
-
-    /// Calls the first of the tasks to be called that is a function. Those of an execution that runs a test case are not
-    /// called here: they may be mocked.
-    fn call_function(&self, shared: &Shared, effects: &mut Vec<Effect>) -> Option<(Signal, TaskResult)> {
-        let (place, resource, function) = effects.iter().enumerate().find_map(|(place, effect)| match effect {
-            Effect::Invoke { task, test_case: None, .. } => {
-                let resource = &self.program.tasks[task.index()].resource;
-                Some((place, resource, shared.handlers.function(resource)?))
-            }
-            _ => None,
-        })?;
-        let Effect::Invoke { signal, input, .. } = effects.remove(place) else {
-            unreachable!("the effect in this place was just found to be a call");
-        };
-        let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| function(input)));
-        Some((signal, called.unwrap_or_else(|_| Err(handler_panicked(resource)))))
+    /// Who calls, for handlers that start executions themselves.
+    pub(super) fn caller(&self) -> Caller {
+        let ExecutionStart { machine, name, depth, .. } = self.execution.start();
+        Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth }
     }
 
     /// Makes one step. A panic in the engine ends this execution only.
@@ -146,25 +124,6 @@ impl Running {
     pub(super) fn take_pending(&mut self, signal: Signal) -> Option<Pending> {
         let place = self.pending.iter().position(|pending| pending.signal == signal)?;
         Some(self.pending.swap_remove(place))
-    }
-}
-
-/// Takes out what was asked for and is not wanted any more, so that nothing is called only to be cancelled.
-fn forget_cancelled(effects: &mut Vec<Effect>) {
-    let mut place = 0;
-    while place < effects.len() {
-        let Effect::Cancel(cancelled) = effects[place] else {
-            place += 1;
-            continue;
-        };
-        let before = effects.len();
-        effects.retain(|effect| match effect {
-            Effect::Wake { signal, .. } | Effect::Invoke { signal, .. } | Effect::Cancel(signal) => {
-                *signal != cancelled
-            }
-        });
-        // Nothing of this execution was performed yet, so each cancelled wait has its effect in the list, in front of here.
-        place = (place + 1).saturating_sub(before - effects.len());
     }
 }
 

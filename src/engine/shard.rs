@@ -19,6 +19,7 @@ use slab::Slab;
 
 use super::{
     Effect, Input, Progress, Signal,
+    begin::Place,
     completion::{Completer, Completion},
     mailbox::Message,
     running::{ExecutionKey, Pending, Running, handler_panicked},
@@ -161,7 +162,7 @@ impl Shard {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         running.recorder = recorder.map(Box::new);
         let mut effects = Vec::new();
-        match running.begin(&self.0.shared, &mut effects) {
+        match running.begin(&self.0.shared, &mut Place::Shard, &mut effects) {
             Progress::Ended(outcome) => {
                 self.count_end(outcome.status);
                 Ok(Started::Ended(*outcome))
@@ -180,7 +181,7 @@ impl Shard {
     fn begin(&self, program: &Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         let mut effects = Vec::new();
-        let progress = running.begin(&self.0.shared, &mut effects);
+        let progress = running.begin(&self.0.shared, &mut Place::Shard, &mut effects);
         if let Progress::Ended(outcome) = progress {
             if counted {
                 self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -201,6 +202,7 @@ impl Shard {
     /// Takes over an execution that has something to wait for, or wants to go on.
     pub(super) fn adopt(&self, mut running: Box<Running>, effects: Vec<Effect>, yielded: bool) {
         let now_ms = self.0.shared.monotonic_ms();
+        let begun = std::mem::take(&mut running.begun);
         running.deadline_ms = now_ms + MAX_EXPRESS_EXECUTION_SECONDS * 1000;
         let key = {
             let core = &mut *self.0.core.borrow_mut();
@@ -228,6 +230,12 @@ impl Shard {
             }
             key
         };
+        for call in begun {
+            self.await_call(key, call.signal, call.resource, call.future);
+            if let Some(timeout_ms) = call.timeout_ms {
+                self.set_timer(key, call.signal, timeout_ms, Timer::TaskTimeout(key, call.signal));
+            }
+        }
         self.perform(key, effects);
     }
 
@@ -322,11 +330,7 @@ impl Shard {
         request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
     ) -> Call {
         let (resource, caller) = match self.0.core.borrow_mut().get_mut(key) {
-            Some(running) => {
-                let ExecutionStart { machine, name, depth, .. } = running.execution.start();
-                let caller = Caller { machine: Arc::clone(machine), name: name.clone(), depth: *depth };
-                (Arc::clone(&running.program.tasks[task.index()].resource), caller)
-            }
+            Some(running) => (Arc::clone(&running.program.tasks[task.index()].resource), running.caller()),
             None => return Call::UnderWay,
         };
         let request = request(Arc::clone(&resource), caller);
@@ -344,6 +348,12 @@ impl Shard {
         if let Poll::Ready(result) = poll_call(&mut future, &resource, &mut Context::from_waker(Waker::noop())) {
             return Call::Ended(result);
         }
+        self.await_call(key, signal, resource, future);
+        Call::UnderWay
+    }
+
+    /// Lets a call hand in its result when it has one.
+    fn await_call(&self, key: ExecutionKey, signal: Signal, resource: Arc<str>, mut future: TaskFuture) {
         let shard = self.clone();
         let call = tokio::task::spawn_local(async move {
             let result = poll_fn(|context| poll_call(&mut future, &resource, context)).await;
@@ -352,7 +362,6 @@ impl Shard {
         if let Some(running) = self.0.core.borrow_mut().get_mut(key) {
             running.push_pending(Pending { call: Some(call.abort_handle()), ..Pending::new(signal) });
         }
-        Call::UnderWay
     }
 
     /// Hands an input to an execution and performs what comes of it.
@@ -614,7 +623,7 @@ impl Core {
     }
 }
 
-fn poll_call(future: &mut TaskFuture, resource: &str, context: &mut Context<'_>) -> Poll<TaskResult> {
+pub(super) fn poll_call(future: &mut TaskFuture, resource: &str, context: &mut Context<'_>) -> Poll<TaskResult> {
     let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(context)));
     polled.unwrap_or_else(|_| Poll::Ready(Err(handler_panicked(resource))))
 }

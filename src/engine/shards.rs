@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     Progress,
+    begin::Place,
     completion::Completion,
     mailbox::{LocalFuture, Message, Post, QueuedStart},
     running::Running,
@@ -63,6 +66,8 @@ pub struct EngineOptions {
 /// What all shards and all callers share.
 pub(super) struct Shared {
     pub(super) post: Post,
+    /// Those of the shards, for what handlers create before their execution comes to its shard.
+    pub(super) event_loops: Vec<Handle>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) handlers: Handlers,
     pub(super) in_flight: AtomicUsize,
@@ -160,8 +165,11 @@ impl Engine {
     /// When the operating system gives no thread or no event queue.
     pub fn new(options: EngineOptions) -> io::Result<Self> {
         let shards = options.shards.max(1);
+        let build = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let event_loops = (0..shards).map(|_| build()).collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared {
             post: Post::new(shards),
+            event_loops: event_loops.iter().map(|event_loop| event_loop.handle().clone()).collect(),
             clock: options.clock,
             handlers: options.handlers,
             in_flight: AtomicUsize::new(0),
@@ -175,13 +183,12 @@ impl Engine {
         // Drawn before those of the shards, so that executions have the same names on any number of them.
         let random = AtomicU64::new(seeds.u64(..));
         let mut threads = Vec::with_capacity(shards);
-        for index in 0..shards {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for (index, event_loop) in event_loops.into_iter().enumerate() {
             let (shared, seed) = (Arc::clone(&shared), seeds.u64(..));
             let thread =
                 Builder::new().name(format!("expressway-{index}")).stack_size(STACK_BYTES).spawn(move || {
                     let local = tokio::task::LocalSet::new();
-                    local.block_on(&runtime, Shard::new(index, shared, seed).run());
+                    local.block_on(&event_loop, Shard::new(index, shared, seed).run());
                 })?;
             threads.push(thread);
         }
@@ -248,7 +255,7 @@ impl Engine {
         }
     }
 
-    /// Runs an execution on the calling thread until it first waits for more than a function; only then it moves to a shard.
+    /// Runs an execution on the calling thread until it first waits; only then it moves to a shard.
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
@@ -257,7 +264,8 @@ impl Engine {
         self.shared.admit(counters)?;
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.shared.clock.epoch_ms()));
         let mut effects = Vec::new();
-        let progress = running.begin(&self.shared, &mut effects);
+        let mut place = Place::Caller(None);
+        let progress = running.begin(&self.shared, &mut place, &mut effects);
         if let Progress::Ended(outcome) = progress {
             counters.ended(outcome.status);
             return Ok(Completion::ended(outcome));
@@ -265,8 +273,19 @@ impl Engine {
         let (completer, completion) = Completion::pair();
         running.completer = Some(completer);
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        match self.shared.post.any().push(Message::Adopt(running, effects, matches!(progress, Progress::Yielded))) {
+        let has_called = running.has_called;
+        let mailbox = match place {
+            Place::Caller(Some(shard)) => &self.shared.post.mailboxes[shard],
+            _ => self.shared.post.any(),
+        };
+        match mailbox.push(Message::Adopt(running, effects, matches!(progress, Progress::Yielded))) {
             Ok(()) => Ok(completion),
+            Err(_) if has_called => {
+                // It is too late to say that nothing has run: whoever started it hears that it is lost.
+                self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                counters.ended(ExecutionStatus::Aborted);
+                Ok(completion)
+            }
             Err(_) => Err(self.take_back(counters)),
         }
     }

@@ -28,7 +28,7 @@ pub use self::{
     tag::Tag,
 };
 use crate::{
-    asl::{self, Checked},
+    asl::{self, Checked, VariableReferences},
     clock::Clock,
     compile::compile,
     model::{
@@ -133,7 +133,7 @@ impl Registry {
         check_name(&request.name)?;
         request.logging.check()?;
         let tags = tag::merge(&[], &request.tags)?;
-        let program = check_definition(&request.definition, request.machine_type)?;
+        let checked = check_definition(&request.definition, request.machine_type)?;
         if self.machines.len() >= MAX_STATE_MACHINES {
             return Err(RegistryError::StateMachineLimitExceeded(MAX_STATE_MACHINES));
         }
@@ -158,7 +158,8 @@ impl Registry {
                     }),
                     machine_type: request.machine_type,
                     definition: request.definition.into(),
-                    program,
+                    program: checked.program,
+                    variable_references: checked.variable_references,
                     logging: request.logging,
                     tracing_enabled: request.tracing_enabled,
                     creation_date_ms: now_ms,
@@ -192,16 +193,17 @@ impl Registry {
         }
         let definition = match definition {
             Some(text) => {
-                let program = check_definition(&text, machine_type)?;
-                Some((text, program))
+                let checked = check_definition(&text, machine_type)?;
+                Some((text, checked))
             }
             None => None,
         };
         self.replace(arn, |record| {
             let mut changed = record.revision_id.is_none();
-            if let Some((text, program)) = definition {
+            if let Some((text, checked)) = definition {
                 changed |= *record.definition != *text;
-                (record.definition, record.program) = (text.into(), program);
+                (record.definition, record.program) = (text.into(), checked.program);
+                record.variable_references = checked.variable_references;
             }
             if let Some(role_arn) = role_arn.filter(|role_arn| *role_arn != record.identity.role_arn) {
                 changed = true;
@@ -327,20 +329,27 @@ impl Registry {
     }
 }
 
+/// What a record keeps of a definition beside its text.
+struct CheckedDefinition {
+    program: Option<Arc<Program>>,
+    variable_references: Arc<VariableReferences>,
+}
+
 /// Checks a definition and, for a machine that can run here, compiles it.
-fn check_definition(text: &str, machine_type: MachineType) -> Result<Option<Arc<Program>>, RegistryError> {
+fn check_definition(text: &str, machine_type: MachineType) -> Result<CheckedDefinition, RegistryError> {
     let checked = asl::check(text, machine_type);
     if let Some(message) = checked.invalid_definition_message() {
         return Err(RegistryError::InvalidDefinition { message, diagnostics: checked.diagnostics });
     }
+    let variable_references = Arc::new(checked.variable_references);
     let machine = match checked.machine {
         Some(machine) if machine_type == MachineType::Express => machine,
-        _ => return Ok(None),
+        _ => return Ok(CheckedDefinition { program: None, variable_references }),
     };
     match compile(&machine) {
-        Ok(program) => Ok(Some(Arc::new(program))),
+        Ok(program) => Ok(CheckedDefinition { program: Some(Arc::new(program)), variable_references }),
         Err(diagnostics) => {
-            let refused = Checked { machine: None, diagnostics };
+            let refused = Checked { diagnostics, ..Checked::default() };
             let message = refused.invalid_definition_message().unwrap_or_default();
             Err(RegistryError::InvalidDefinition { message, diagnostics: refused.diagnostics })
         }

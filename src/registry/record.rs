@@ -8,6 +8,7 @@ use super::{LoggingConfiguration, Tag};
 #[cfg(feature = "server")]
 use crate::throttle::Bucket;
 use crate::{
+    asl::VariableReferences,
     model::{execution::MachineIdentity, machine_type::MachineType},
     program::Program,
 };
@@ -23,6 +24,8 @@ pub struct StateMachineRecord {
     pub definition: Arc<str>,
     /// The definition compiled; none for machines of type `STANDARD`, which do not run here yet.
     pub program: Option<Arc<Program>>,
+    /// `variableReferences`: the variables that its states name.
+    pub variable_references: Arc<VariableReferences>,
     /// What is logged, and where.
     pub logging: LoggingConfiguration,
     /// `tracingConfiguration.enabled`.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{MockedIntegrations, TaskAnswer, TaskFunction, TaskHandler, TaskRequest};
+use super::{MockedIntegrations, TaskAnswer, TaskHandler, TaskRequest};
 
 /// Handlers by resource. Built once, then only read.
 #[derive(Clone, Default)]
@@ -10,21 +10,21 @@ pub struct Handlers {
     exact: HashMap<Box<str>, Arc<dyn TaskHandler>>,
     by_prefix: Vec<(Box<str>, Arc<dyn TaskHandler>)>,
     mocked: Option<Arc<dyn MockedIntegrations>>,
-    /// Whether any handler is a function, so that nobody looks for one in vain.
-    has_functions: bool,
+    /// Whether any handler begins anywhere, so that nobody looks for one in vain.
+    begin_anywhere: bool,
 }
 
 impl Handlers {
     /// Lets `handler` answer a `Resource`, or a function by its name: `charge` also answers
     /// `arn:aws:lambda:…:function:charge`. A later handler of the same name takes the earlier one's place.
     pub fn insert(&mut self, resource: &str, handler: Arc<dyn TaskHandler>) {
-        self.has_functions |= handler.function().is_some();
+        self.begin_anywhere |= handler.begins_anywhere();
         self.exact.insert(resource.into(), handler);
     }
 
     /// Lets `handler` answer every resource that begins with `prefix` and has no handler of its own.
     pub fn insert_prefix(&mut self, prefix: &str, handler: Arc<dyn TaskHandler>) {
-        self.has_functions |= handler.function().is_some();
+        self.begin_anywhere |= handler.begins_anywhere();
         self.by_prefix.push((prefix.into(), handler));
     }
 
@@ -47,10 +47,10 @@ impl Handlers {
         })
     }
 
-    /// The function that answers a resource, when its handler is one.
+    /// The handler of a resource, when it [begins anywhere](TaskHandler::begins_anywhere).
     #[must_use]
-    pub fn function(&self, resource: &str) -> Option<&TaskFunction> {
-        if self.has_functions { self.find(resource)?.function() } else { None }
+    pub fn find_beginning_anywhere(&self, resource: &str) -> Option<&Arc<dyn TaskHandler>> {
+        if self.begin_anywhere { self.find(resource).filter(|handler| handler.begins_anywhere()) } else { None }
     }
 
     /// Begins a call. None when nobody answers the resource.
@@ -61,11 +61,15 @@ impl Handlers {
         {
             return Some(TaskAnswer::Mocked(answer));
         }
-        let handler = self.find(&request.resource)?;
-        Some(match handler.function() {
-            Some(function) => TaskAnswer::Now(function(request.input)),
-            None => TaskAnswer::Later(handler.invoke(request)),
-        })
+        Some(begin(&**self.find(&request.resource)?, request))
+    }
+}
+
+/// Begins a call of a handler.
+pub(crate) fn begin(handler: &dyn TaskHandler, request: TaskRequest) -> TaskAnswer {
+    match handler.function() {
+        Some(function) => TaskAnswer::Now(function(request.input)),
+        None => TaskAnswer::Later(handler.invoke(request)),
     }
 }
 

@@ -27,6 +27,10 @@ where
     fn invoke(&self, request: TaskRequest) -> TaskFuture {
         Box::pin((self.0)(request.input))
     }
+
+    fn begins_anywhere(&self) -> bool {
+        true
+    }
 }
 
 /// A function from input to result that waits for nothing, as a [`TaskHandler`]: an execution goes on right behind its call,

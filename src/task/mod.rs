@@ -17,6 +17,7 @@ pub mod state_machines;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+pub(crate) use self::handlers::begin;
 pub use self::{
     handlers::Handlers,
     mocked::{MockedAnswer, MockedIntegrations, TestCaseCall, TestCaseError},
@@ -106,7 +107,8 @@ pub enum TaskAnswer {
 /// Answers the calls of Task states to some resources.
 ///
 /// `invoke` is called on the shard that runs the execution and must not block. The future is polled there too, and is
-/// dropped when the task times out or its execution ends. A result above
+/// dropped when the task times out or its execution ends. A handler that [begins anywhere](TaskHandler::begins_anywhere) is
+/// called and polled once where the execution is started. A result above
 /// [`MAX_PAYLOAD_BYTES`](crate::model::quota::MAX_PAYLOAD_BYTES) fails the task with `States.DataLimitExceeded`; a panic
 /// fails it with `States.TaskFailed`.
 pub trait TaskHandler: Send + Sync + 'static {
@@ -117,5 +119,12 @@ pub trait TaskHandler: Send + Sync + 'static {
     /// `invoke`, on whichever thread runs the execution, threads of the embedding program included; it must not block.
     fn function(&self) -> Option<&TaskFunction> {
         None
+    }
+
+    /// Whether `invoke` may be called, and its future be polled once, on the thread that starts the execution, be it one of
+    /// the embedding program: with the event loop of a shard entered, but not on its thread. A future that is not ready then
+    /// is polled on that shard from there on.
+    fn begins_anywhere(&self) -> bool {
+        self.function().is_some()
     }
 }

@@ -6,12 +6,14 @@ use super::{
     tag::read_tags,
 };
 use crate::{
+    Value,
     api::{
         error::ApiError,
         parameters::{Parameters, Show},
         protocol::{INCLUDED_DATA, METADATA_ONLY},
-        reply,
+        reply::{self, ObjectWriter},
     },
+    asl::VariableReferences,
     model::{
         machine_type::MachineType,
         quota::{
@@ -77,9 +79,10 @@ pub(super) fn describe(registry: &Registry, body: &[u8]) -> Result<Vec<u8>, ApiE
     let included_data = parameters.word("includedData", INCLUDED_DATA)?;
     parameters.finish()?;
     let record = registry.describe(&arn)?;
+    let metadata_only = included_data.as_deref() == Some(METADATA_ONLY);
     Ok(reply::body(|object| {
         object.timestamp("creationDate", record.creation_date_ms);
-        if included_data.as_deref() != Some(METADATA_ONLY) {
+        if !metadata_only {
             object.string("definition", &record.definition);
         }
         object.object("encryptionConfiguration", |object| object.string("type", "AWS_OWNED_KEY"));
@@ -91,7 +94,21 @@ pub(super) fn describe(registry: &Registry, body: &[u8]) -> Result<Vec<u8>, ApiE
         object.string("status", "ACTIVE");
         object.object("tracingConfiguration", |object| object.boolean("enabled", record.tracing_enabled));
         object.string("type", record.machine_type.name());
+        if !metadata_only {
+            write_variable_references(object, &record.variable_references);
+        }
     }))
+}
+
+/// `variableReferences`, which AWS leaves out where no state names a variable.
+pub(super) fn write_variable_references(object: &mut ObjectWriter<'_>, references: &VariableReferences) {
+    if references.is_empty() {
+        return;
+    }
+    let states = references
+        .iter()
+        .map(|(state, names)| (state.as_str(), Value::array(names.iter().map(String::as_str).map(Value::from))));
+    object.key("variableReferences").extend_from_slice(Value::object(states).to_json().as_bytes());
 }
 
 /// ListStateMachines.

@@ -72,7 +72,8 @@ impl<'a> Reader<'a> {
         let mut catchers = Vec::with_capacity(count);
         for (index, item) in items.into_iter().enumerate() {
             let location = catch.item(index);
-            let Some(catcher) = Fields::read(item, location, fields.language, &mut self.sink) else { continue };
+            let Some(mut catcher) = Fields::read(item, location, fields.language, &mut self.sink) else { continue };
+            catcher.available.error_output = true;
             catcher.allow_tables(&[CATCHER], &mut self.sink);
             catcher.require(&["ErrorEquals", "Next"], &mut self.sink);
             let next = catcher.string("Next", &mut self.sink);

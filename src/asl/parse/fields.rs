@@ -5,7 +5,10 @@ use crate::{
     Value,
     asl::{
         definition::{PathField, QueryLanguage, Scalar},
-        validate::{jsonata, path},
+        validate::{
+            jsonata::{self, Available},
+            path,
+        },
     },
     value::{Number, ValueRef, View},
 };
@@ -43,6 +46,8 @@ pub(crate) struct Fields<'a, 'l> {
     entries: Vec<(&'a str, ValueRef<'a>)>,
     pub(crate) location: Location<'l>,
     pub(crate) language: QueryLanguage,
+    /// What of `$states` there is in `Output` and `Assign`.
+    pub(crate) available: Available,
 }
 
 impl<'a, 'l> Fields<'a, 'l> {
@@ -54,7 +59,9 @@ impl<'a, 'l> Fields<'a, 'l> {
         sink: &mut Sink,
     ) -> Option<Self> {
         match value.view() {
-            View::Object(object) => Some(Self { entries: object.iter().collect(), location, language }),
+            View::Object(object) => {
+                Some(Self { entries: object.iter().collect(), location, language, available: Available::default() })
+            }
             _ => {
                 expected("Object", location, sink);
                 None
@@ -265,7 +272,8 @@ impl<'a, 'l> Fields<'a, 'l> {
     pub(crate) fn any(&self, name: &str, sink: &mut Sink) -> Option<Value> {
         let value = self.get(name)?;
         if self.is_jsonata() {
-            jsonata::check_template(value, &self.location.field(name), sink);
+            let available = if name == "Output" { self.available } else { Available::default() };
+            jsonata::check_template(value, available, &self.location.field(name), sink);
         }
         Some(value.to_value())
     }

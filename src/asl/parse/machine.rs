@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
             self.root_language = language;
         }
         fields.language = self.root_language;
-        let mut machine = self.states(&fields, Scope { machine_type, depth: 0 });
+        let mut machine = self.states(&fields, Scope { machine_type, depth: 0, sees_outer: false });
         machine.timeout_seconds = timeout.and_then(|seconds| u64::try_from(seconds).ok());
         Some(machine)
     }
@@ -79,11 +79,13 @@ impl<'a> Reader<'a> {
         let states_location = fields.location.field("States");
         match fields.get("States").map(ValueRef::view) {
             Some(View::Object(entries)) => {
+                self.sink.variables.enter_machine(&entries, self.root_language, scope.sees_outer);
                 for (name, state) in entries.iter() {
                     self.state_name(name, &states_location.field(name));
                     graph.add_state(name);
                     states.extend(self.state(name, state, states_location.field(name), scope, &mut graph));
                 }
+                self.sink.variables.leave_machine();
                 if graph.is_empty() {
                     self.sink.schema("Value cannot be empty", &states_location);
                 }

@@ -9,7 +9,10 @@ use crate::{
     asl::{
         code,
         definition::{Map, Scalar, StateKind, StateMachine},
-        validate::{jsonata, template},
+        validate::{
+            jsonata::{self, Available},
+            template,
+        },
     },
     model::machine_type::MachineType,
     value::{ValueRef, View},
@@ -59,7 +62,7 @@ impl<'a> Reader<'a> {
         let sink = &mut self.sink;
         let items = match fields.get("Items") {
             Some(items) => {
-                jsonata::check_template(items, &fields.location.field("Items"), sink);
+                jsonata::check_template(items, Available::default(), &fields.location.field("Items"), sink);
                 Some(Scalar::Literal(items.to_value()))
             }
             None => fields.path_scalar("ItemsPath", sink),
@@ -88,7 +91,8 @@ impl<'a> Reader<'a> {
         let processor = Fields::read(value, fields.location.field(name), self.root_language, &mut self.sink)?;
         let (distributed, child_type) = self.processor_config(&processor, scope).unwrap_or((false, None));
         let machine_type = child_type.unwrap_or(scope.machine_type);
-        let machine = self.item_processor(&processor, Scope { machine_type, depth: scope.depth + 1 });
+        let machine =
+            self.item_processor(&processor, Scope { machine_type, depth: scope.depth + 1, sees_outer: !distributed });
         Some((machine.unwrap_or_default(), distributed))
     }
 
@@ -131,16 +135,20 @@ impl<'a> Reader<'a> {
 
     /// What a Distributed Map reads, batches and writes: only what excludes each other, and the templates.
     fn reader_and_batcher(&mut self, fields: &Fields<'a, '_>) {
+        let arguments = if fields.is_jsonata() { "Arguments" } else { "Parameters" };
         for (name, template_name) in
-            [("ItemReader", "Parameters"), ("ResultWriter", "Parameters"), ("ItemBatcher", "BatchInput")]
+            [("ItemReader", arguments), ("ResultWriter", arguments), ("ItemBatcher", "BatchInput")]
         {
             let Some(value) = fields.get(name) else { continue };
             let location = fields.location.field(name);
             let Some(object) = Fields::read(value, location, fields.language, &mut self.sink) else { continue };
-            if fields.is_jsonata() {
-                jsonata::check_template(value, &location, &mut self.sink);
-            } else if let Some(value) = object.get(template_name) {
-                template::check(value, &location.field(template_name), &mut self.sink);
+            if let Some(value) = object.get(template_name) {
+                let location = location.field(template_name);
+                if fields.is_jsonata() {
+                    jsonata::check_template(value, Available::default(), &location, &mut self.sink);
+                } else {
+                    template::check(value, &location, &mut self.sink);
+                }
             }
             let sink = &mut self.sink;
             if name == "ItemReader" {

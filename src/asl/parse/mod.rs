@@ -13,6 +13,7 @@ mod map;
 pub(crate) mod sink;
 mod state;
 mod task;
+pub(crate) mod variables;
 mod wait;
 
 use std::collections::HashSet;
@@ -38,12 +39,12 @@ pub fn check(text: &str, machine_type: MachineType) -> Checked {
         Err(error) => {
             let location = error.location(text);
             sink.add(code::INVALID_JSON_DESCRIPTION, error.full_message(text), Some(&location));
-            return Checked { machine: None, diagnostics: sink.into_diagnostics() };
+            return refused(sink);
         }
     };
     if !matches!(definition.view(), View::Object(_)) {
         sink.add(code::SCHEMA_VALIDATION_FAILED, "Definition must be a valid JSON object", None);
-        return Checked { machine: None, diagnostics: sink.into_diagnostics() };
+        return refused(sink);
     }
     duplicate_key::check(text, &mut sink);
     let mut reader = Reader {
@@ -56,13 +57,18 @@ pub fn check(text: &str, machine_type: MachineType) -> Checked {
     let machine = reader.top(definition.as_ref(), machine_type);
     graph::check(&reader.graphs, &mut reader.sink);
     let machine = machine.filter(|_| reader.sink.errors() == 0);
-    Checked { machine, diagnostics: reader.sink.into_diagnostics() }
+    let (diagnostics, variable_references) = reader.sink.finish();
+    Checked { machine, diagnostics, variable_references }
+}
+
+fn refused(sink: Sink) -> Checked {
+    Checked { diagnostics: sink.finish().0, ..Checked::default() }
 }
 
 /// Parses and validates a definition for a Standard workflow: [`check`] without its type.
 #[must_use]
 pub fn parse(text: &str) -> (Option<StateMachine>, Vec<Diagnostic>) {
-    let Checked { machine, diagnostics } = check(text, MachineType::Standard);
+    let Checked { machine, diagnostics, .. } = check(text, MachineType::Standard);
     (machine, diagnostics)
 }
 
@@ -86,4 +92,6 @@ struct Scope {
     machine_type: MachineType,
     /// How many machines it is inside of.
     depth: usize,
+    /// Whether variables of the machines around can be read in it.
+    sees_outer: bool,
 }

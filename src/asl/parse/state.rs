@@ -49,8 +49,23 @@ fn tables(kind: &str) -> &'static [Table] {
 }
 
 impl<'a> Reader<'a> {
-    /// One state. `None` when nothing can be read of it; its transitions go into `graph` as far as they are there.
+    /// One state, as [`Self::state_fields`] reads it.
     pub(super) fn state(
+        &mut self,
+        name: &'a str,
+        value: ValueRef<'a>,
+        location: Location<'_>,
+        scope: Scope,
+        graph: &mut Graph<'a>,
+    ) -> Option<State> {
+        let outer = self.sink.variables.enter_state(name);
+        let state = self.state_fields(name, value, location, scope, graph);
+        self.sink.variables.leave_state(outer);
+        state
+    }
+
+    /// One state. `None` when nothing can be read of it; its transitions go into `graph` as far as they are there.
+    fn state_fields(
         &mut self,
         name: &'a str,
         value: ValueRef<'a>,
@@ -77,6 +92,7 @@ impl<'a> Reader<'a> {
             graph.mark_terminal();
             return None;
         };
+        fields.available.result = matches!(kind_name, "Task" | "Parallel" | "Map");
         fields.allow_tables(tables(kind_name), &mut self.sink);
         let transition = match kind_name {
             "Choice" => None,
@@ -162,7 +178,7 @@ impl<'a> Reader<'a> {
     /// `Assign`.
     pub(super) fn assign(&mut self, fields: &Fields<'a, '_>) -> Option<Value> {
         let value = fields.get("Assign")?;
-        assign::check(value, fields.language, &fields.location.field("Assign"), &mut self.sink);
+        assign::check(value, fields.language, fields.available, &fields.location.field("Assign"), &mut self.sink);
         Some(value.to_value())
     }
 
@@ -204,7 +220,7 @@ impl<'a> Reader<'a> {
 
     fn parallel(&mut self, fields: &Fields<'a, '_>, scope: Scope) -> StateKind {
         fields.require(&["Branches"], &mut self.sink);
-        let scope = Scope { depth: scope.depth + 1, ..scope };
+        let scope = Scope { depth: scope.depth + 1, sees_outer: true, ..scope };
         let mut branches = Vec::new();
         for (index, branch) in fields.array("Branches", false, &mut self.sink).into_iter().enumerate() {
             let location = fields.location.field("Branches");

@@ -9,7 +9,11 @@ use crate::{
     asl::{
         code,
         definition::{Scalar, StateKind},
-        validate::{integration, jsonata, resource, template},
+        validate::{
+            integration,
+            jsonata::{self, Available},
+            resource, template,
+        },
     },
     value::{Number, ValueRef, View},
 };
@@ -65,7 +69,7 @@ impl<'a> Reader<'a> {
                     self.sink.schema("The field 'RoleArn' is required but was missing", &location);
                 }
                 if fields.is_jsonata() {
-                    jsonata::check_template(value, &location, &mut self.sink);
+                    jsonata::check_template(value, Available::default(), &location, &mut self.sink);
                 } else {
                     template::check(value, &location, &mut self.sink);
                 }

@@ -9,7 +9,7 @@ use crate::{
     asl::{
         code,
         definition::{Scalar, StateKind, Wait},
-        validate::jsonata,
+        validate::jsonata::{self, Available},
     },
     model::{machine_type::MachineType, quota::MAX_EXPRESS_EXECUTION_SECONDS},
     query::Timestamp,
@@ -63,8 +63,11 @@ impl<'a> Reader<'a> {
             return fields.path_scalar("TimestampPath", &mut self.sink);
         }
         let text = fields.string("Timestamp", &mut self.sink)?;
-        if !(fields.is_jsonata() && jsonata::is_expression(text)) && Timestamp::parse(text).is_none() {
-            self.sink.schema("String does not match RFC3339 timestamp", &fields.location.field("Timestamp"));
+        let location = fields.location.field("Timestamp");
+        let is_expression =
+            fields.is_jsonata() && jsonata::check_string(text, Available::default(), &location, &mut self.sink);
+        if !is_expression && Timestamp::parse(text).is_none() {
+            self.sink.schema("String does not match RFC3339 timestamp", &location);
         }
         Some(Scalar::Literal(Value::from(text)))
     }

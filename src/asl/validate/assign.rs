@@ -1,11 +1,14 @@
 //! `Assign`: the names of variables, and what is assigned (Developer Guide, "Passing data between states with variables").
 
-use super::{jsonata, template};
+use super::{
+    jsonata::{self, Available},
+    template,
+};
 use crate::{
     asl::{
         code,
         definition::QueryLanguage,
-        parse::{location::Location, sink::Sink},
+        parse::{location::Location, sink::Sink, variables::variable_name},
     },
     model::quota::MAX_NAME_CHARACTERS,
     value::{ValueRef, View},
@@ -15,21 +18,25 @@ use crate::{
 const RESERVED: &str = "states";
 
 /// Checks an `Assign` field.
-pub(crate) fn check(value: ValueRef<'_>, language: QueryLanguage, location: &Location<'_>, sink: &mut Sink) {
+pub(crate) fn check(
+    value: ValueRef<'_>,
+    language: QueryLanguage,
+    available: Available,
+    location: &Location<'_>,
+    sink: &mut Sink,
+) {
     let View::Object(entries) = value.view() else {
         sink.schema("Expected value of type Object", location);
         return;
     };
     for (key, _) in entries.iter() {
-        let name = match language {
-            QueryLanguage::JsonPath => key.strip_suffix(".$").unwrap_or(key),
-            QueryLanguage::Jsonata => key,
-        };
+        let name = variable_name(key, language == QueryLanguage::Jsonata);
         check_name(name, location, sink);
+        sink.assigned(name, &location.field(key));
     }
     match language {
         QueryLanguage::JsonPath => template::check(value, location, sink),
-        QueryLanguage::Jsonata => jsonata::check_template(value, location, sink),
+        QueryLanguage::Jsonata => jsonata::check_template(value, available, location, sink),
     }
 }
 

@@ -33,7 +33,11 @@ pub(crate) fn check(rule: &Fields<'_, '_>, value: ValueRef<'_>, sink: &mut Sink)
         }
         (QueryLanguage::Jsonata, None) => rule.require(&["Condition"], sink),
         (QueryLanguage::JsonPath, condition) => {
-            for error in Condition::compile(&value.to_value()).err().into_iter().flatten() {
+            let compiled = Condition::compile(&value.to_value());
+            if let Ok(condition) = &compiled {
+                condition.for_each_path(&mut |path| super::path::note_variable(path, &rule.location, sink));
+            }
+            for error in compiled.err().into_iter().flatten() {
                 // What the rule itself must not have is reported already.
                 let reported = condition.is_some() || error.pointer.is_empty() && error.message.starts_with("Field '");
                 if !reported {

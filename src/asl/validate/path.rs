@@ -34,8 +34,9 @@ impl Roots {
 
 /// Checks a path of any kind.
 pub(crate) fn check(text: &str, location: &Location<'_>, sink: &mut Sink) {
-    if Path::parse(text).is_err() {
-        sink.schema("Value must be a valid JSONPath.", location);
+    match Path::parse(text) {
+        Ok(path) => note_variable(&path, location, sink),
+        Err(_) => sink.schema("Value must be a valid JSONPath.", location),
     }
 }
 
@@ -47,8 +48,10 @@ pub(crate) fn check_reference(text: &str, roots: Roots, location: &Location<'_>,
     }
     let fits = match roots {
         Roots::Input => ReferencePath::parse(text).is_ok(),
-        _ => Path::parse(text)
-            .is_ok_and(|path| path.is_definite() && (roots == Roots::Any || *path.root() != Root::Context)),
+        _ => Path::parse(text).is_ok_and(|path| {
+            note_variable(&path, location, sink);
+            path.is_definite() && (roots == Roots::Any || *path.root() != Root::Context)
+        }),
     };
     if !fits {
         sink.schema("Value is not a Reference Path", location);
@@ -60,6 +63,32 @@ pub(crate) fn is_path_or_intrinsic(text: &str) -> bool {
     if text.trim_start().starts_with('$') { Path::parse(text).is_ok() } else { Intrinsic::parse(text).is_ok() }
 }
 
+/// Whether a text is what a `.$` field takes; its variables are noted.
+pub(crate) fn check_path_or_intrinsic(text: &str, location: &Location<'_>, sink: &mut Sink) -> bool {
+    if text.trim_start().starts_with('$') {
+        Path::parse(text).is_ok_and(|path| {
+            note_variable(&path, location, sink);
+            true
+        })
+    } else {
+        check_intrinsic(text, location, sink)
+    }
+}
+
+fn check_intrinsic(text: &str, location: &Location<'_>, sink: &mut Sink) -> bool {
+    Intrinsic::parse(text).is_ok_and(|intrinsic| {
+        intrinsic.for_each_path(&mut |path| note_variable(path, location, sink));
+        true
+    })
+}
+
+/// Notes the variable that a path starts from.
+pub(crate) fn note_variable(path: &Path, location: &Location<'_>, sink: &mut Sink) {
+    if let Root::Variable(name) = path.root() {
+        sink.variable(name, location);
+    }
+}
+
 /// What AWS says of a field that takes a path or an intrinsic function call, and has neither.
 pub(crate) fn not_path_or_intrinsic(name: &str) -> String {
     format!("The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call")
@@ -68,7 +97,7 @@ pub(crate) fn not_path_or_intrinsic(name: &str) -> String {
 /// Checks `ErrorPath` and `CausePath`: a reference path, or an intrinsic function call that gives the text.
 pub(crate) fn check_reference_or_intrinsic(name: &str, text: &str, location: &Location<'_>, sink: &mut Sink) {
     if text.starts_with("States.") {
-        if Intrinsic::parse(text).is_err() {
+        if !check_intrinsic(text, location, sink) {
             sink.schema(not_path_or_intrinsic(name), location);
         }
     } else {

@@ -22,8 +22,11 @@ pub(crate) fn check(value: ValueRef<'_>, location: &Location<'_>, sink: &mut Sin
                     continue;
                 };
                 match value.as_str() {
-                    Some(text) if path::is_path_or_intrinsic(text) => {}
-                    Some(_) => sink.schema(path::not_path_or_intrinsic(key), location),
+                    Some(text) => {
+                        if !path::check_path_or_intrinsic(text, &location.field(key), sink) {
+                            sink.schema(path::not_path_or_intrinsic(key), location);
+                        }
+                    }
                     None => {
                         let kind = value.type_name().to_uppercase();
                         let message = format_args!(

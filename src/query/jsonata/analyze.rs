@@ -21,14 +21,23 @@ pub struct References {
     /// Names that are read at the top level, as in `name` or `name.first` without `$states.input.` before it, in order of
     /// appearance. Step Functions refuses these: there is no data there.
     pub top_level_names: Vec<Box<str>>,
-    /// Whether `$` is read at the top level, or `$$` anywhere. Step Functions refuses these.
+    /// Whether `$` is read at the top level. Step Functions refuses that.
     pub top_level_data: bool,
+    /// Whether `$$` is read anywhere. Step Functions refuses that.
+    pub root_data: bool,
     /// What of `$states` is needed; see [`Access`].
     pub(super) states: Access,
     /// What of each variable is needed, in the order of `variables` and then builtin functions named as values.
     pub(super) variable_access: Vec<(Box<str>, Access)>,
     pub(super) random: bool,
     pub(super) clock: bool,
+}
+
+impl References {
+    /// The fields of `$states` that are named, as far as they are named one by one.
+    pub fn states_fields(&self) -> impl Iterator<Item = &str> {
+        self.states.members.iter().map(|(name, _)| &**name)
+    }
 }
 
 /// The part of a value that an expression can reach: all of it, or only some members (of an object, or of each object in an
@@ -142,6 +151,8 @@ impl Walk {
             | AstNode::Null
             | AstNode::Undefined
             | AstNode::Placeholder
+            | AstNode::Wildcard
+            | AstNode::Descendant
             | AstNode::Parent(_) => Ok(()),
             AstNode::Regex { pattern, flags } => base::check_regex(pattern, flags).map_err(Refusal),
             AstNode::Name(name) => {
@@ -150,16 +161,12 @@ impl Walk {
                 }
                 Ok(())
             }
-            AstNode::Wildcard | AstNode::Descendant => {
-                self.references.top_level_data |= top;
-                Ok(())
-            }
             AstNode::Variable(name) => {
                 self.variable(name, &[], top);
                 self.refuse_eval(name)
             }
             AstNode::ParentVariable(_) => {
-                self.references.top_level_data = true;
+                self.references.root_data = true;
                 Ok(())
             }
             AstNode::Path { steps } => self.path(steps, top),

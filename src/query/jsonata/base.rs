@@ -20,7 +20,7 @@ use super::{
     Evaluated, JsonataEnvironment, JsonataError, References,
     analyze::{self, Access},
     convert::Converter,
-    functions, guard, limits,
+    functions, guard, limits, syntax,
 };
 use crate::{Value, query::SyntaxError};
 
@@ -36,7 +36,7 @@ pub(super) struct Program {
 impl Program {
     /// Parses, checks and guards.
     pub(super) fn parse(text: &str) -> Result<(Self, AstNode, References), SyntaxError> {
-        let ast = parser::parse(text).map_err(|error| syntax_error(text, &error))?;
+        let ast = parser::parse(text).map_err(|error| syntax::error(text, &error))?;
         let references = analyze::analyze(&ast)?;
         let guarded = guard::guard(ast.clone());
         let program = Self { ast: Arc::new(guarded.ast), functions: guarded.functions.into() };
@@ -56,11 +56,11 @@ impl Program {
         }
         for (name, access) in &references.variable_access {
             if let Some(value) = environment.variable(name) {
-                context.bind(name.to_string(), converter.to_base(value, access)?);
+                context.bind(name.to_string(), converter.convert(value, access)?);
             }
         }
         let document = match environment.document() {
-            Some(document) => converter.to_base(document, &Access { whole: true, members: Vec::new() })?,
+            Some(document) => converter.convert(document, &Access { whole: true, members: Vec::new() })?,
             None => JValue::Undefined,
         };
         let options = EvaluatorOptions {
@@ -79,7 +79,7 @@ impl Program {
             guard::register(&mut evaluator, name, &meter);
         }
         match evaluator.evaluate(&self.ast, &document) {
-            Ok(value) => converter.to_value(&value),
+            Ok(value) => converter.result(&value),
             Err(error) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
         }
     }
@@ -102,7 +102,7 @@ fn states<E: JsonataEnvironment>(
     let mut put = |name: &str, value: Option<&Value>| {
         let access = if access.whole { Some(&all) } else { access.member(name) };
         if let (Some(access), Some(value)) = (access, value) {
-            states.insert(name.to_owned(), converter.to_base(value, access)?);
+            states.insert(name.to_owned(), converter.convert(value, access)?);
         }
         Ok(())
     };
@@ -153,21 +153,6 @@ impl Meter {
         self.failure.replace(Some(error));
         functions::failed(text)
     }
-}
-
-/// What the parser says, with the place that it does not give: the shortest beginning of the text of which it says the same
-/// ends there. What stands behind the first error does not matter to it, so that can be searched by halves.
-fn syntax_error(text: &str, error: &parser::ParserError) -> SyntaxError {
-    if let parser::ParserError::UnclosedComment = error {
-        return SyntaxError { message: "S0106: Comment has no closing tag".into(), offset: text.len() };
-    }
-    let message = error.to_string();
-    let says_same = |end: usize| parser::parse(&text[..end]).is_err_and(|error| error.to_string() == message);
-    let ends: Vec<usize> = text.char_indices().map(|(start, character)| start + character.len_utf8()).collect();
-    let at_end = ["S0203", "S0207", "S0101", "S0105"].iter().any(|code| message.contains(code));
-    let offset = if at_end { text.len() } else { ends.partition_point(|end| !says_same(*end)) };
-    let offset = if at_end { offset } else { ends.get(offset.saturating_sub(1)).copied().unwrap_or_default() };
-    SyntaxError { message, offset: offset.min(text.len()) }
 }
 
 /// Whether a regular expression can be compiled, within [`limits::MAX_REGEX_BYTES`].

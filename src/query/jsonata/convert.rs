@@ -28,7 +28,7 @@ impl Converter {
     ///
     /// # Errors
     /// When all that was converted is larger than [`limits::MAX_CONVERTED_BYTES`].
-    pub(super) fn to_base(&mut self, value: &Value, access: &Access) -> Result<JValue, JsonataError> {
+    pub(super) fn convert(&mut self, value: &Value, access: &Access) -> Result<JValue, JsonataError> {
         self.reached(value.as_ref(), access)
     }
 
@@ -111,7 +111,7 @@ impl Converter {
     ///
     /// # Errors
     /// When it is larger than [`limits::MAX_RESULT_BYTES`] or deeper than [`limits::MAX_VALUE_DEPTH`].
-    pub(super) fn to_value(&self, value: &JValue) -> Result<Evaluated, JsonataError> {
+    pub(super) fn result(&self, value: &JValue) -> Result<Evaluated, JsonataError> {
         if value.is_undefined() {
             return Ok(Evaluated::Undefined);
         }

@@ -21,6 +21,7 @@ mod fast;
 mod functions;
 mod guard;
 pub mod limits;
+mod syntax;
 mod template;
 
 use std::{fmt, sync::Arc};
@@ -200,3 +201,6 @@ impl fmt::Display for Expression {
         write!(formatter, "{{% {} %}}", self.text)
     }
 }
+
+#[cfg(test)]
+mod tests;

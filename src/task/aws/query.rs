@@ -82,7 +82,7 @@ fn push(service: &QueryService, path: &str, member: &str, value: ValueRef<'_>, f
     match value.view() {
         View::Null => {}
         View::Object(_) | View::Array(_) if TEXT_MEMBERS.contains(&member) => {
-            pair(path, &value.to_value().to_json(), form)
+            pair(path, &value.to_value().to_json(), form);
         }
         View::Object(entries) => {
             let map = service.maps.iter().find(|(name, ..)| *name == member);

@@ -1,6 +1,6 @@
 //! Values while a program runs: borrowed where they stand, and only built ones owned.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use super::{Halt, evaluate::Meter};
 use crate::{
@@ -26,9 +26,36 @@ pub(super) enum Data<'a> {
 
 /// An array that was built.
 pub(super) struct List<'a> {
-    pub(super) items: Vec<Data<'a>>,
+    items: Vec<Data<'a>>,
     /// Whether it is a sequence, as paths and functions give: of one item it is that item, of none it is nothing.
-    pub(super) is_sequence: bool,
+    is_sequence: bool,
+}
+
+thread_local! {
+    /// Items of all lists of this thread's evaluation.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+impl<'a> List<'a> {
+    fn new(items: Vec<Data<'a>>, is_sequence: bool) -> Rc<Self> {
+        HELD.set(HELD.get() + items.len());
+        Rc::new(List { items, is_sequence })
+    }
+
+    /// How many items the lists of this thread's evaluation have.
+    pub(super) fn held() -> usize {
+        HELD.get()
+    }
+
+    pub(super) fn items(&self) -> &[Data<'a>] {
+        &self.items
+    }
+}
+
+impl Drop for List<'_> {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - self.items.len());
+    }
 }
 
 /// What a value is, as far as its kind decides something.
@@ -44,11 +71,11 @@ pub(super) enum Kind<'d> {
 
 impl<'a> Data<'a> {
     pub(super) fn sequence(items: Vec<Data<'a>>) -> Self {
-        Data::List(Rc::new(List { items, is_sequence: true }))
+        Data::List(List::new(items, true))
     }
 
     pub(super) fn array(items: Vec<Data<'a>>) -> Self {
-        Data::List(Rc::new(List { items, is_sequence: false }))
+        Data::List(List::new(items, false))
     }
 
     pub(super) fn is_undefined(&self) -> bool {
@@ -165,9 +192,11 @@ impl<'a> Data<'a> {
     pub(super) fn append_to(self, out: &mut Vec<Data<'a>>, meter: &mut Meter) -> Result<(), Halt> {
         if !self.is_array() {
             out.push(self);
-            return Ok(());
+            return meter.item(out.len());
         }
-        meter.charge(self.len())?;
+        let length = self.len();
+        meter.charge(length)?;
+        meter.item(out.len() + length)?;
         self.for_each(|_, item| {
             out.push(item);
             Ok(())
@@ -237,27 +266,22 @@ impl<'a> Data<'a> {
     /// Equality by value, numbers as `f64`. The recursion is bounded by the depth of data and of the expression.
     pub(super) fn equals(&self, other: &Data<'a>, meter: &mut Meter) -> Result<bool, Halt> {
         meter.charge(1)?;
+        if let (Some(left), Some(right)) = (self.as_value(), other.as_value()) {
+            return values_equal(left, right, meter);
+        }
         Ok(match (self.kind(), other.kind()) {
-            (Kind::Null, Kind::Null) => true,
             (Kind::Bool(left), Kind::Bool(right)) => left == right,
             (Kind::Number(left), Kind::Number(right)) => left == right,
-            (Kind::Text(left), Kind::Text(right)) => left == right,
             (Kind::Array, Kind::Array) => {
-                let length = self.len();
-                if length != other.len() {
-                    return Ok(false);
-                }
-                for place in 0..length {
-                    if !self.item(place).equals(&other.item(place), meter)? {
-                        return Ok(false);
-                    }
-                }
-                true
+                // One of them is a list, whose items are found by their place.
+                let (list, items) = if matches!(self, Data::List(_)) { (self, other) } else { (other, self) };
+                let mut equal = list.len() == items.len();
+                items.for_each(|place, item| {
+                    equal = equal && list.item(place).equals(&item, meter)?;
+                    Ok(())
+                })?;
+                equal
             }
-            (Kind::Object, Kind::Object) => match (self.as_value(), other.as_value()) {
-                (Some(left), Some(right)) => values_equal(left, right, meter)?,
-                _ => false,
-            },
             _ => false,
         })
     }
@@ -274,6 +298,7 @@ impl<'a> Data<'a> {
             Data::Owned(value) => value,
             Data::List(list) => {
                 meter.charge(list.items.len())?;
+                meter.built(list.items.len() * size_of::<Value>())?;
                 let mut array = ArrayBuilder::with_capacity(list.items.len());
                 for item in &list.items {
                     array.push(item.clone().into_value(meter)?);

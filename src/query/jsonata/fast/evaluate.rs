@@ -2,7 +2,7 @@
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Kind, List},
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
 };
@@ -35,6 +35,15 @@ impl Meter {
         if self.steps >= self.next_look { self.look() } else { Ok(()) }
     }
 
+    /// Charges one more item of an array that is being made and now has `length` of them.
+    #[inline]
+    pub(super) fn item(&mut self, length: usize) -> Result<(), Halt> {
+        if length > limits::MAX_SEQUENCE_ITEMS {
+            return Err(Halt::Limit(limits::memory()));
+        }
+        self.charge(1)
+    }
+
     /// Charges memory, in bytes.
     pub(super) fn built(&mut self, bytes: usize) -> Result<(), Halt> {
         self.bytes += bytes;
@@ -45,7 +54,7 @@ impl Meter {
     fn look(&mut self) -> Result<(), Halt> {
         self.next_look = self.steps + STEPS_PER_LOOK;
         let elapsed_us = self.clock.get_or_insert_with(SystemClock::new).monotonic_us();
-        if self.steps > limits::MAX_FAST_STEPS {
+        if List::held() > limits::MAX_HELD_ITEMS {
             return Err(Halt::Limit(limits::memory()));
         }
         if elapsed_us > limits::MAX_EVALUATION_MS * 1000 {
@@ -139,7 +148,10 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 for (item, is_constructor) in items {
                     match self.evaluate(item, context)? {
                         Data::Undefined => {}
-                        value if *is_constructor => array.push(value),
+                        value if *is_constructor => {
+                            array.push(value);
+                            self.meter.item(array.len())?;
+                        }
                         value => value.append_to(&mut array, &mut self.meter)?,
                     }
                 }
@@ -347,6 +359,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 && !kept.is_undefined()
             {
                 results.push(kept);
+                self.meter.item(results.len())?;
             }
             Ok(())
         })?;

@@ -87,7 +87,7 @@ impl Function {
             Function::Boolean => first.is_true(meter).map(Data::Bool),
             Function::Contains => match (first.kind(), arguments[1].kind()) {
                 (Kind::Text(text), Kind::Text(part)) => {
-                    meter.charge(text.len() / 16)?;
+                    meter.charge(text.len() / 64)?;
                     Ok(Data::Bool(text.contains(part)))
                 }
                 _ => Err(Halt::Base),
@@ -98,7 +98,7 @@ impl Function {
             Function::Keys => keys(first),
             Function::Length => match first.kind() {
                 Kind::Text(text) => {
-                    meter.charge(text.len() / 16)?;
+                    meter.charge(text.len() / 64)?;
                     Ok(Data::Number(text.chars().count() as f64))
                 }
                 _ => Err(Halt::Base),
@@ -201,6 +201,7 @@ fn merge<'a>(objects: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
     objects.for_each(|_, object| {
         let Some(View::Object(members)) = object.as_value().map(ValueRef::view) else { return Err(Halt::Base) };
         for (key, member) in members.iter() {
+            meter.built(size_of::<(Text, Value)>())?;
             meter.charge(1)?;
             merged.insert(Text::from(key), member.to_value());
         }

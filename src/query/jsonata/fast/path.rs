@@ -17,32 +17,32 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             (Select::Node(node), true) => {
                 let mut value = self.raw(node, context)?;
                 for predicate in &last.predicates {
-                    value = self.filter(predicate, value)?;
+                    value = self.filter(predicate, &value)?;
                 }
                 return Ok(value);
             }
             // An array is mapped over, but not by a variable.
-            (Select::Node(node), false) if node.is_variable() => return self.from_value(steps, context),
+            (Select::Node(node), false) if node.is_variable() => return self.path_of_variable(steps, context),
             _ => context.clone(),
         };
         for step in others {
-            items = self.step(step, items, false)?;
+            items = self.step(step, &items, false)?;
             if items.is_undefined() {
                 return Ok(Data::Undefined);
             }
         }
-        self.step(last, items, true)
+        self.step(last, &items, true)
     }
 
     /// A path whose first step is a variable, which is evaluated once.
-    fn from_value(&mut self, steps: &'a [Step], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+    fn path_of_variable(&mut self, steps: &'a [Step], context: &Data<'a>) -> Result<Data<'a>, Halt> {
         let mut items = self.select(&steps[0], context)?;
         let last = steps.len() - 1;
         for (place, step) in steps.iter().enumerate().skip(1) {
             if items.is_undefined() {
                 return Ok(Data::Undefined);
             }
-            items = self.step(step, items, place == last)?;
+            items = self.step(step, &items, place == last)?;
         }
         Ok(items)
     }
@@ -50,16 +50,16 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     /// What a step gives for items: an array stands for its items. `is_last` says that an array which the step gives for
     /// one item stays as it is.
     #[inline]
-    fn step(&mut self, step: &'a Step, items: Data<'a>, is_last: bool) -> Result<Data<'a>, Halt> {
+    fn step(&mut self, step: &'a Step, items: &Data<'a>, is_last: bool) -> Result<Data<'a>, Halt> {
         if !items.is_array() {
-            return self.select(step, &items);
+            return self.select(step, items);
         }
         let mut found = Vec::new();
         let mut has_arrays = false;
         items.for_each(|_, item| {
             let value = self.select(step, &item)?;
             if !value.is_undefined() {
-                self.meter.charge(1)?;
+                self.meter.item(found.len())?;
                 has_arrays = has_arrays || value.is_array();
                 found.push(value);
             }
@@ -89,13 +89,13 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Select::Node(node) => self.evaluate(node, item)?,
         };
         for predicate in &step.predicates {
-            value = self.filter(predicate, value)?;
+            value = self.filter(predicate, &value)?;
         }
         Ok(value)
     }
 
     /// The items of a value that a predicate lets through.
-    fn filter(&mut self, predicate: &'a Predicate, value: Data<'a>) -> Result<Data<'a>, Halt> {
+    fn filter(&mut self, predicate: &'a Predicate, value: &Data<'a>) -> Result<Data<'a>, Halt> {
         match predicate {
             Predicate::Index(index) => {
                 let index = if *index < 0 { index + value.len() as i64 } else { *index };
@@ -104,7 +104,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Predicate::Node(node) => {
                 if value.is_undefined() {
                     // Nothing is filtered too; only the base can tell what comes of letting it through.
-                    let result = self.evaluate(node, &value)?;
+                    let result = self.evaluate(node, value)?;
                     return if result.is_true(&mut self.meter)? { Err(Halt::Base) } else { Ok(Data::Undefined) };
                 }
                 let mut length = None;
@@ -119,8 +119,8 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                         _ => usize::from(result.is_true(&mut self.meter)?),
                     };
                     for _ in 0..times {
-                        self.meter.charge(1)?;
                         kept.push(item.clone());
+                        self.meter.item(kept.len())?;
                     }
                     Ok(())
                 })?;

@@ -43,7 +43,7 @@ fn write_json(data: &Data<'_>, out: &mut String, meter: &mut Meter) -> Result<()
         };
     };
     out.push('[');
-    for (place, item) in list.items.iter().enumerate() {
+    for (place, item) in list.items().iter().enumerate() {
         if place > 0 {
             out.push(',');
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, rc::Rc};
 
+use indexmap::IndexMap;
 use jsonata_core::{
     evaluator::{Evaluator, EvaluatorError},
     functions::string,
@@ -101,7 +102,7 @@ fn entry(arguments: &[JValue], meter: &Meter) -> Called {
 
 /// Charges the entries of objects that are about to be merged.
 fn entries(arguments: &[JValue], meter: &Meter) -> Called {
-    let count = |value: &JValue| value.as_object().map_or(0, |members| members.len());
+    let count = |value: &JValue| value.as_object().map_or(0, IndexMap::len);
     let total = match argument(arguments, 0) {
         JValue::Array(objects) => objects.iter().map(count).sum(),
         single => count(single),

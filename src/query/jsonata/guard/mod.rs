@@ -85,11 +85,7 @@ fn boxed(node: AstNode) -> Box<AstNode> {
 
 /// Whether evaluating it twice costs nothing and does nothing.
 fn is_simple(node: &AstNode) -> bool {
-    match node {
-        AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null => true,
-        AstNode::Regex { .. } | AstNode::Variable(_) => true,
-        _ => false,
-    }
+    is_literal(node) || matches!(node, AstNode::Regex { .. } | AstNode::Variable(_))
 }
 
 fn is_literal(node: &AstNode) -> bool {
