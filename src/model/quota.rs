@@ -74,12 +74,11 @@ pub const MAX_REQUEST_BODY_SECONDS: u64 = 20;
 pub const MAX_PENDING_CONNECTIONS: usize = 1024;
 /// Longest answer of a Lambda function, in bytes (Lambda Developer Guide, "Lambda quotas").
 pub const MAX_LAMBDA_RESPONSE_BYTES: usize = 6_291_556;
-/// Most calls to one host and port that one shard has under way; more of them wait for their turn: ours.
+/// Most calls to one host and port that one shard has under way, and so most connections to it; more of them wait for their
+/// turn: ours.
 pub const MAX_CALLS_PER_ORIGIN: usize = 1024;
 /// Most calls to one host and port that wait for their turn on one shard; one more fails at once: ours.
 pub const MAX_WAITING_CALLS_PER_ORIGIN: usize = 65_536;
-/// Most idle connections to one host and port that one shard keeps: ours.
-pub const MAX_IDLE_CONNECTIONS_PER_ORIGIN: usize = 256;
 /// Most hosts and ports that one shard has connections to at once: ours.
 pub const MAX_ORIGINS_PER_SHARD: usize = 1024;
 /// Longest head of a response, in bytes: ours.

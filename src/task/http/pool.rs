@@ -26,9 +26,7 @@ use super::{
     HttpAnswer, HttpClient, HttpFailure, Origin,
     connection::{Connection, ExchangeFailure},
 };
-use crate::model::quota::{
-    MAX_CALLS_PER_ORIGIN, MAX_IDLE_CONNECTIONS_PER_ORIGIN, MAX_ORIGINS_PER_SHARD, MAX_WAITING_CALLS_PER_ORIGIN,
-};
+use crate::model::quota::{MAX_CALLS_PER_ORIGIN, MAX_ORIGINS_PER_SHARD, MAX_WAITING_CALLS_PER_ORIGIN};
 
 /// How long an idle connection is kept: less than servers usually keep theirs, so that none is used while it closes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -179,9 +177,8 @@ fn give_back(client: &HttpClient, origin: &Origin, connection: Connection) {
     }
     let sweep = POOL.with_borrow_mut(|pool| {
         let Some(line) = pool.lines.get_mut(&key(client, origin)) else { return false };
-        if line.idle.len() >= MAX_IDLE_CONNECTIONS_PER_ORIGIN {
-            line.idle.pop_front();
-        }
+        // There are never more than there are places. Fewer than were needed at once would be made again and again while an
+        // origin is slow, which is when it can do least with new ones.
         line.idle.push_back((connection, Instant::now()));
         !std::mem::replace(&mut pool.swept, true)
     });
