@@ -123,8 +123,10 @@ fn cases_behave_as_expected() {
 }
 
 /// What `disassemble` calls the instructions.
-const INSTRUCTIONS: [&str; 21] = [
+const INSTRUCTIONS: [&str; 23] = [
     "EnterState",
+    "Arguments",
+    "Output",
     "InputPath",
     "EmptyInput",
     "TimeLimit",

@@ -52,6 +52,8 @@ pub(super) struct Strand {
     pub(super) assigned: Option<Value>,
     pub(super) variables: Vec<(Text, Value)>,
     pub(super) entered_event_id: u64,
+    /// The event before that; only kept where somebody listens.
+    pub(super) entered_after_event_id: u64,
     pub(super) previous_event_id: u64,
     pub(super) entered_time_ms: u64,
     /// Attempts used, per retrier of the current state.
@@ -126,6 +128,7 @@ impl Strand {
             assigned: None,
             variables: Vec::new(),
             entered_event_id: 0,
+            entered_after_event_id: 0,
             previous_event_id: 0,
             entered_time_ms: 0,
             attempts: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
     Value,
     model::error_name,
     observe::Recorder,
-    program::{ExpressionPlan, RulePlan, TemplateId, TemplatePlan},
+    program::{ExpressionPlan, RulePlan, StateType, TemplateId, TemplatePlan},
     query::{
         QueryError,
         jsonata::{EvaluationFailure, ResultType},
@@ -81,6 +81,16 @@ impl<R: Recorder> Stepper<'_, R> {
     /// `States.QueryEvaluationError`, with the event that comes before it. `location` names the field.
     pub(super) fn evaluation_failed(&mut self, id: StrandId, location: Option<&str>, what: &str) -> Failure {
         let cause = self.cause(id, what);
+        if R::ENABLED {
+            // As AWS numbers it: what fails on entering a state has its predecessor in common with that event. Only a Wait
+            // state has been entered for good by then.
+            let strand = &self.execution.strands[id.index()];
+            let is_wait = self.program.state(strand.state).kind == StateType::Wait;
+            if strand.previous_event_id == strand.entered_event_id && !is_wait {
+                let strand = self.strand(id);
+                strand.previous_event_id = strand.entered_after_event_id;
+            }
+        }
         self.event(id, "EvaluationFailed", |stepper| {
             let strand = &stepper.execution.strands[id.index()];
             let state = Value::from(stepper.program.state(strand.state).name.clone());

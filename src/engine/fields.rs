@@ -80,6 +80,18 @@ impl<R: Recorder> Stepper<'_, R> {
         }
     }
 
+    /// `ToleratedFailurePercentage`, which takes fractions where it is no path.
+    fn percentage(&mut self, id: StrandId, field: Option<&FieldPlan>) -> Result<Option<f64>, Failure> {
+        match field {
+            Some(FieldPlan::Literal(value)) => Ok(value.as_ref().as_number().map(Number::as_f64)),
+            Some(FieldPlan::Expression(expression)) => {
+                let value = self.evaluate_expression(id, expression, ResultType::Number)?;
+                Ok(value.as_ref().as_number().map(Number::as_f64))
+            }
+            _ => Ok(self.integer(id, "ToleratedFailurePercentage", field)?.map(|percentage| percentage as f64)),
+        }
+    }
+
     fn data_view(&self, id: StrandId) -> View<'_> {
         View::new(self.program, self.execution, id, &self.execution.strands[id.index()].data)
     }
@@ -94,10 +106,13 @@ impl<R: Recorder> Stepper<'_, R> {
         let Ok(count) = count.map(usize::try_from).transpose() else {
             return Err(self.runtime(id, "ToleratedFailureCount cannot be negative."));
         };
-        let percentage = self.integer(id, "ToleratedFailurePercentage", plan.tolerated_failure_percentage.as_ref())?;
-        let percentage = match percentage.map(|percentage| (percentage, usize::try_from(percentage))) {
+        let percentage = self.percentage(id, plan.tolerated_failure_percentage.as_ref())?;
+        let percentage = match percentage {
             None => None,
-            Some((0..=100, Ok(percentage))) => Some(percentage * items / 100),
+            // Not negative, and at most the number of items.
+            Some(percentage) if (0.0..=100.0).contains(&percentage) => {
+                Some((percentage * items as f64 / 100.0) as usize)
+            }
             Some(_) => return Err(self.runtime(id, "ToleratedFailurePercentage must be between 0 and 100.")),
         };
         // Either threshold ends the Map when it is passed (ASL, "Failure Toleration").

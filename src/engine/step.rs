@@ -148,6 +148,9 @@ impl<'a, R: Recorder> Stepper<'a, R> {
                 strand.attempts.clear();
                 strand.caught = false;
                 strand.has_result = false;
+                if R::ENABLED {
+                    strand.entered_after_event_id = strand.previous_event_id;
+                }
                 let event =
                     self.event(id, entered(self.program.state(state).kind), |stepper| stepper.entered_details(id));
                 self.strand(id).entered_event_id = event;

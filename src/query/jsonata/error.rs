@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Evaluated, Expression, limits};
+use super::{Evaluated, Expression, limits, words};
 use crate::{Value, model::error_name};
 
 /// Why an expression could not be evaluated.
@@ -30,7 +30,8 @@ impl JsonataError {
             ),
             Some(("D1012", _)) => limits::timeout(),
             Some((code, message)) if is_code(code) => {
-                Self { code: code.to_owned().into(), message: message.to_owned().into() }
+                let message = words::spoken(code, message).into_owned();
+                Self { code: code.to_owned().into(), message: message.into() }
             }
             _ => Self { code: "".into(), message: text.to_owned().into() },
         }
@@ -118,7 +119,12 @@ impl EvaluationFailure {
     }
 
     fn error(expression: &Expression, field: &str, error: &JsonataError) -> Self {
-        Self::new(expression, field, &format!("threw an error during evaluation. {error}"))
+        // Going beyond a limit has no code of JSONata's, and another sentence (measured on the service by its users).
+        let what = match &*error.code {
+            "U1001" => format!("threw an error during evaluation: {}", error.message),
+            _ => format!("threw an error during evaluation. {error}"),
+        };
+        Self::new(expression, field, &what)
     }
 
     /// The value is not of the type that the field takes. Public, for fields whose demands are more than a type.

@@ -23,6 +23,7 @@ mod guard;
 pub mod limits;
 mod syntax;
 mod template;
+mod words;
 
 use std::{fmt, sync::Arc};
 

@@ -206,7 +206,7 @@ fn references() {
     assert!(references.top_level_names.is_empty() && references.variables.is_empty());
     let references = parsed("$lookup($states, 'result')").references().clone();
     assert!(references.input && references.result && references.error_output && references.context);
-    assert!(parsed("$$.a").references().top_level_data);
+    assert!(parsed("$$.a").references().root_data);
     assert!(parsed("$.a").references().top_level_data);
     assert!(!parsed("$states.input.($.a)").references().top_level_data);
     assert_eq!(parsed("$uppercase($name)").references().variables, ["name"].map(Box::<str>::from));
