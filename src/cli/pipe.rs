@@ -187,7 +187,14 @@ fn start(
             }
             let name = pipe.name.clone();
             let say: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |message| report(&format!("{name}: {message}")));
-            let open = places.open(&pipe, lanes, &say);
+            let open = match places.open(&pipe, index, lanes, &say) {
+                Ok(open) => open,
+                Err(error) => {
+                    say(&error);
+                    let _ = ended.send(Ends { handed_back: 0 });
+                    return;
+                }
+            };
             let parts = LaneParts {
                 index,
                 executor: Box::new(ShardExecutor { shard, program, machine }),

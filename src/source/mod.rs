@@ -12,9 +12,12 @@ mod executor;
 mod failure_rule;
 mod file;
 mod lane;
+mod lines;
 #[cfg(feature = "nats")]
 pub mod nats;
 mod publication;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod settings;
 mod settle;
 
@@ -29,6 +32,7 @@ pub use self::{
     failure_rule::{FailureAction, FailureRules},
     file::{FileDestination, Nowhere},
     lane::{Ends, Lane, LaneParts},
+    lines::{LineAcknowledger, LineSource},
     publication::{Body, Publication},
     settings::{BatchSettings, LaneSettings, ResultForm},
 };

@@ -5,7 +5,9 @@ use std::{path::Path, rc::Rc, sync::Arc};
 use super::settings::PipeSettings;
 #[cfg(feature = "nats")]
 use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
-use crate::source::{Acknowledger, Destination, FileDestination, Nowhere, Source};
+#[cfg(feature = "redis")]
+use crate::source::redis::{RedisAddress, RedisConnection, RedisDestination, RedisSource, RedisSourceSettings};
+use crate::source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source};
 
 /// Where the events of a pipe come from and go to: checked, not connected.
 #[derive(Clone)]
@@ -17,8 +19,12 @@ pub(super) struct Places {
 
 #[derive(Clone)]
 enum From {
+    /// Standard input.
+    Lines,
     #[cfg(feature = "nats")]
     Nats { servers: Vec<String>, stream: String, consumer: Option<String> },
+    #[cfg(feature = "redis")]
+    Redis { server: String, stream: String, group: Option<String> },
 }
 
 #[derive(Clone)]
@@ -49,9 +55,21 @@ impl Places {
     }
 
     /// Makes what one lane works with.
-    pub(super) fn open(&self, pipe: &PipeSettings, lanes: usize, say: &Say) -> Open {
-        let mut connections = Connections { capacity: pipe.window(lanes), say, nats: Vec::new() };
+    pub(super) fn open(&self, pipe: &PipeSettings, index: usize, lanes: usize, say: &Say) -> Result<Open, String> {
+        let mut connections = Connections {
+            capacity: pipe.window(lanes),
+            say,
+            #[cfg(feature = "nats")]
+            nats: Vec::new(),
+            #[cfg(feature = "redis")]
+            redis: Vec::new(),
+        };
         let (source, acknowledger): (Box<dyn Source>, Rc<dyn Acknowledger>) = match &self.from {
+            From::Lines => {
+                let source = LineSource::new(std::io::stdin()).map_err(|error| format!("stdin: {error}"))?;
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
             #[cfg(feature = "nats")]
             From::Nats { servers, stream, consumer } => {
                 let settings = NatsSourceSettings {
@@ -65,10 +83,23 @@ impl Places {
                 let acknowledger = Rc::new(source.acknowledger());
                 (Box::new(source), acknowledger)
             }
+            #[cfg(feature = "redis")]
+            From::Redis { server, stream, group } => {
+                let settings = RedisSourceSettings {
+                    stream: stream.clone(),
+                    group: group.clone().unwrap_or_else(|| format!("expressway-{}", pipe.machine_name())),
+                    consumer: format!("{}-{index}", host_name()),
+                    patience: pipe.ack_wait,
+                    max_waiting: pipe.window(lanes),
+                };
+                let source = RedisSource::new(server.clone(), connections.redis(server), settings);
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
         };
         let results = connections.destination(&self.to);
         let dead_letters = connections.destination(&self.dead_letter);
-        Open { source, acknowledger, results, dead_letters }
+        Ok(Open { source, acknowledger, results, dead_letters })
     }
 }
 
@@ -78,6 +109,8 @@ struct Connections<'a> {
     say: &'a Say,
     #[cfg(feature = "nats")]
     nats: Vec<Rc<NatsConnection>>,
+    #[cfg(feature = "redis")]
+    redis: Vec<(String, Rc<RedisConnection>)>,
 }
 
 impl Connections<'_> {
@@ -91,17 +124,32 @@ impl Connections<'_> {
         made
     }
 
+    #[cfg(feature = "redis")]
+    fn redis(&mut self, server: &str) -> Rc<RedisConnection> {
+        if let Some((_, known)) = self.redis.iter().find(|(known, _)| known == server) {
+            return Rc::clone(known);
+        }
+        let made = Rc::new(RedisConnection::new(server.to_owned()));
+        self.redis.push((server.to_owned(), Rc::clone(&made)));
+        made
+    }
+
     fn destination(&mut self, to: &To) -> Rc<dyn Destination> {
         match to {
             To::Nowhere => Rc::new(Nowhere),
             To::File(file) => Rc::new(file.clone()),
             #[cfg(feature = "nats")]
             To::Nats { servers, subject } => Rc::new(NatsDestination::new(self.nats(servers), subject.clone())),
+            #[cfg(feature = "redis")]
+            To::Redis { server, stream } => Rc::new(RedisDestination::new(self.redis(server), stream.clone())),
         }
     }
 }
 
 fn source(text: &str) -> Result<From, String> {
+    if text == "-" {
+        return Ok(From::Lines);
+    }
     #[cfg(feature = "nats")]
     if NatsAddress::is_meant(text) {
         let NatsAddress { servers, path } = NatsAddress::parse(text)?;
@@ -109,6 +157,15 @@ fn source(text: &str) -> Result<From, String> {
         return match (path.next(), path.next(), path.next()) {
             (Some(stream), consumer, None) => Ok(From::Nats { servers, stream, consumer }),
             _ => Err(format!("'{text}' is not nats://HOST:PORT/STREAM or nats://HOST:PORT/STREAM/CONSUMER")),
+        };
+    }
+    #[cfg(feature = "redis")]
+    if RedisAddress::is_meant(text) {
+        let RedisAddress { server, path } = RedisAddress::parse(text)?;
+        let mut path = path.into_iter();
+        return match (path.next(), path.next(), path.next()) {
+            (Some(stream), group, None) => Ok(From::Redis { server, stream, group }),
+            _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM or redis://HOST:PORT/STREAM/GROUP")),
         };
     }
     Err(format!("'{text}' is no source that this build knows"))
@@ -132,5 +189,20 @@ fn destination(text: &str) -> Result<To, String> {
             _ => Err(format!("'{text}' is not nats://HOST:PORT/SUBJECT")),
         };
     }
+    #[cfg(feature = "redis")]
+    if RedisAddress::is_meant(text) {
+        let RedisAddress { server, path } = RedisAddress::parse(text)?;
+        return match &*path {
+            [stream] => Ok(To::Redis { server, stream: stream.clone() }),
+            _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM")),
+        };
+    }
     Err(format!("'{text}' is no destination that this build knows"))
+}
+
+/// The name of this machine, by which its consumers are known. Equal names do no harm: entries are told apart by their ids.
+#[cfg(feature = "redis")]
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "node".into())
 }
