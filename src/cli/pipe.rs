@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::sync::{mpsc, watch};
 
 use self::settings::{PipeSettings, Settings};
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, serve::Signals};
+use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, serve::Signals, services::with_services};
 use crate::{
     Runtime,
     model::{arn::Home, execution::MachineIdentity},
@@ -105,10 +105,11 @@ fn run(settings: Settings) -> Result<bool, String> {
     if let Some(shards) = settings.shards {
         builder = builder.shards(shards);
     }
-    if let Some(endpoint) = &settings.lambda_endpoint {
-        builder = super::serve::with_lambda(builder, endpoint)?;
-    }
+    let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| Home::default().region);
+    let (builder, services) =
+        with_services(builder, &settings.services, &region, settings.lambda_endpoint.as_deref())?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
+    services.attach(&runtime);
     let supervisor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

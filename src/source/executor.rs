@@ -39,7 +39,8 @@ pub struct ShardExecutor {
 impl Execute for ShardExecutor {
     fn execute(&self, input: Value) -> Execution {
         let name = ExecutionName { name: None, id: self.shard.random() };
-        let start = ExecutionStart { machine: Arc::clone(&self.machine), name, input, synchronous: false };
+        let machine = Arc::clone(&self.machine);
+        let start = ExecutionStart { machine, name, input, synchronous: false, depth: 0, test_case: None };
         match self.shard.start_sync(&self.program, start) {
             Ok(Started::Ended(outcome)) => Execution::Ended(Box::new(outcome)),
             Ok(Started::Running(completion)) => Execution::Running(Box::pin(completion)),

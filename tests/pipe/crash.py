@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
-Usage: tests/pipe/crash.py [nats|redis] [--events N] [--kills N] [--poison-every N] [--server-kills N] [--to-file] [--seed N]
+Usage: tests/pipe/crash.py [nats|redis] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
+                           [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
 result, poison a dead letter, and the results that came twice must be at most the in-flight window for each kill. JetStream
 drops results that it has stored already, by their Nats-Msg-Id; with --to-file, results go to a file, which drops none. The big
-run of the issue: --events 1000000 --kills 20.
+run of the issue: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
+--nodes 2 two of them share the consumer; the first one is killed.
 """
 import argparse
 import collections
@@ -111,7 +113,7 @@ def events(count, poison_every):
 
 
 class Pipe:
-    """Runs of `expressway pipe` on the broker, one after the other."""
+    """Runs of `expressway pipe` on the broker, one after the other; beside them, other nodes that go on running."""
 
     def __init__(self, broker, scratch, options):
         self.machine = pathlib.Path(scratch) / "machine.asl.json"
@@ -129,27 +131,48 @@ max_deliveries = 3
 retry_wait_ms = 50
 ack_wait = {options.ack_wait}
 """)
-        if options.to_file:
-            results = pathlib.Path(scratch) / "results.ndjson"
-            text = self.config.read_text().replace(f'to = "{broker.results}"', f'to = "file:{results}"')
-            self.config.write_text(text)
-            broker.read_results = lambda: results.read_bytes().splitlines()
+        self.configs = [self.config]
+        if options.nodes > 1 or options.to_file:
+            text = self.config.read_text()
+            files = []
+            self.configs = []
+            for node in range(options.nodes):
+                self.configs.append(self.config.with_name(f"pipe-{node}.toml"))
+                files.append(pathlib.Path(scratch) / f"results-{node}.ndjson")
+                changed = text.replace(f'to = "{broker.results}"', f'to = "file:{files[-1]}"')
+                self.configs[-1].write_text(changed if options.to_file else text)
+            if options.to_file:
+                broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
         self.log = open(pathlib.Path(scratch) / "log", "w+")
-        self.process = None
+        self.processes = [None] * len(self.configs)
 
-    def start(self):
-        command = [binary(), "pipe", "--config", str(self.config), "--progress", "1"]
-        self.process = subprocess.Popen(command, stderr=self.log)
+    def start(self, node=0):
+        command = [binary(), "pipe", "--config", str(self.configs[node]), "--progress", "1"]
+        self.processes[node] = subprocess.Popen(command, stderr=self.log)
+
+    def start_all(self):
+        for node in range(len(self.configs)):
+            self.start(node)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        self.processes[0].kill()
+        self.processes[0].wait()
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
+    def stop(self, node=0):
+        self.processes[node].send_signal(signal.SIGTERM)
+        status = self.processes[node].wait(60)
         if status != 0:
             raise RuntimeError(f"`pipe` ended with status {status} on SIGTERM\n{self.tail()}")
+
+    def stop_all(self):
+        for node in range(len(self.configs)):
+            self.stop(node)
+
+    def kill_all(self):
+        for process in self.processes:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
 
     def tail(self):
         self.log.seek(0)
@@ -178,7 +201,10 @@ def kill_at_random(broker, pipe, options, chance):
                 break
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.05))
-        pipe.kill()
+        if options.signal == "KILL":
+            pipe.kill()
+        else:
+            pipe.stop()
         pipe.start()
 
 
@@ -213,7 +239,8 @@ def count(broker, options):
         problems.append(f"{len(both)} events have a result and a dead letter")
     if len(dead) != expected_dead:
         problems.append(f"{len(dead)} dead letters, not {expected_dead}")
-    most = (options.kills + options.server_kills) * options.max_in_flight
+    crashes = (options.kills if options.signal == "KILL" else 0) + options.server_kills
+    most = crashes * options.max_in_flight
     if duplicated > most:
         problems.append(f"{duplicated} results came twice, more than {most}")
     return problems
@@ -224,6 +251,8 @@ def main():
     parser.add_argument("broker", nargs="?", choices=["nats", "redis"], default="nats")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
+    parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--server-kills", type=int, default=0)
     parser.add_argument("--poison-every", type=int, default=1000)
     parser.add_argument("--to-file", action="store_true", help="results to a file")
@@ -244,7 +273,7 @@ def main():
             if stored != options.events:
                 raise RuntimeError(f"the source stored {stored} of {options.events} events")
             begun = time.monotonic()
-            pipe.start()
+            pipe.start_all()
             kill_at_random(broker, pipe, options, chance)
             for _ in range(options.server_kills):
                 time.sleep(chance.uniform(0, 0.5))
@@ -253,16 +282,15 @@ def main():
                 broker.connect()
             wait_until_done(broker, pipe, options)
             seconds = time.monotonic() - begun
-            pipe.stop()
+            pipe.stop_all()
             problems = count(broker, options)
-            print(f"{broker.name}: {options.kills} kills of the pipe, {options.server_kills} of the server, window "
+            print(f"{broker.name}: {options.nodes} nodes, {options.kills} times SIG{options.signal}, {options.server_kills} kills of the server, window "
                   f"{options.max_in_flight}, {seconds:.1f} s, seed {seed}")
         except BaseException:
             print(f"seed {seed}\n{pipe.tail()}", file=sys.stderr)
             raise
         finally:
-            if pipe.process and pipe.process.poll() is None:
-                pipe.kill()
+            pipe.kill_all()
             broker.close()
     for problem in problems:
         print(f"FAILED: {problem}")

@@ -36,6 +36,11 @@ enum To {
         servers: Vec<String>,
         subject: String,
     },
+    #[cfg(feature = "redis")]
+    Redis {
+        server: String,
+        stream: String,
+    },
 }
 
 /// What a lane works with.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{PipeArguments, place::Places};
 use crate::{
     Value,
+    cli::services::ServicesFile,
     query::{Condition, Path, PayloadTemplate},
     source::{Backoff, BatchSettings, EventRule, FailureRules, LaneSettings, ResultForm},
 };
@@ -31,6 +32,7 @@ pub(super) struct Settings {
     pub(super) drain_timeout: Duration,
     pub(super) progress: Option<Duration>,
     pub(super) lambda_endpoint: Option<String>,
+    pub(super) services: ServicesFile,
 }
 
 /// One pipe.
@@ -52,7 +54,7 @@ pub(super) struct PipeSettings {
 }
 
 /// The file of `--config`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     #[serde(default)]
@@ -61,6 +63,9 @@ struct ConfigFile {
     drain_timeout: Option<u64>,
     progress: Option<u64>,
     lambda_endpoint: Option<String>,
+    /// What tasks reach: the table that `serve` takes.
+    #[serde(default)]
+    services: ServicesFile,
 }
 
 /// A `[[pipe]]`.
@@ -119,6 +124,7 @@ impl Settings {
             drain_timeout: Duration::from_secs(drain_seconds),
             progress: (progress > 0).then(|| Duration::from_secs(progress)),
             lambda_endpoint: arguments.lambda_endpoint.or(file.lambda_endpoint),
+            services: file.services,
         })
     }
 }
@@ -135,7 +141,7 @@ fn one_pipe(arguments: &PipeArguments) -> ConfigFile {
         result: arguments.result.clone(),
         ..PipeEntry::default()
     };
-    ConfigFile { pipe: vec![pipe], shards: None, drain_timeout: None, progress: None, lambda_endpoint: None }
+    ConfigFile { pipe: vec![pipe], ..ConfigFile::default() }
 }
 
 impl PipeSettings {
