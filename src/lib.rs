@@ -16,6 +16,8 @@ pub mod program;
 pub mod query;
 pub mod registry;
 pub mod runtime;
+#[cfg(feature = "source")]
+pub mod source;
 pub mod task;
 #[cfg(feature = "server")]
 pub mod throttle;

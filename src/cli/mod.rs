@@ -5,6 +5,7 @@ mod disassemble;
 mod draw;
 pub mod graph;
 mod load;
+mod pipe;
 pub mod render;
 mod run;
 pub mod serve;
@@ -39,6 +40,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    Pipe(pipe::PipeArguments),
     Serve(serve::ServeArguments),
     Validate(validate::ValidateArguments),
     Disassemble(disassemble::DisassembleArguments),
@@ -51,6 +53,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Pipe(arguments) => pipe::pipe(arguments),
         Command::Serve(arguments) => serve::serve(arguments),
         Command::Validate(arguments) => validate::validate(&arguments),
         Command::Disassemble(arguments) => disassemble::disassemble(&arguments),

@@ -1,0 +1,305 @@
+//! Where the settings of `pipe` come from: flags for one pipe, or a TOML file for several.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+use super::{PipeArguments, place::Places};
+use crate::{
+    Value,
+    cli::services::ServicesFile,
+    query::{Condition, Path, PayloadTemplate},
+    source::{Backoff, BatchSettings, EventRule, FailureRules, LaneSettings, ResultForm},
+};
+
+const DEFAULT_MAX_IN_FLIGHT: usize = 1000;
+/// Larger windows are a mistake: as many events are held in memory.
+const MOST_IN_FLIGHT: usize = 1_000_000;
+const DEFAULT_MAX_DELIVERIES: u64 = 5;
+const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(30);
+const DEFAULT_DRAIN_SECONDS: u64 = 30;
+const DEFAULT_PROGRESS_SECONDS: u64 = 10;
+/// Waits before an event is delivered again, unless the file says otherwise.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+/// Waits after a broker refused something or is down.
+const BROKER: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(2) };
+
+/// What `pipe` runs with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) pipes: Vec<PipeSettings>,
+    pub(super) shards: Option<usize>,
+    pub(super) drain_timeout: Duration,
+    pub(super) progress: Option<Duration>,
+    pub(super) lambda_endpoint: Option<String>,
+    pub(super) services: ServicesFile,
+}
+
+/// One pipe.
+#[derive(Debug)]
+pub(super) struct PipeSettings {
+    pub(super) name: String,
+    pub(super) machine: PathBuf,
+    pub(super) max_in_flight: usize,
+    pub(super) ack_wait: Duration,
+    pub(super) filter_subject: String,
+    from: String,
+    to: String,
+    dead_letter: String,
+    event: EventRule,
+    failures: FailureRules,
+    result: ResultForm,
+    order_by: Option<Path>,
+    batch: Option<BatchSettings>,
+}
+
+/// The file of `--config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    #[serde(default)]
+    pipe: Vec<PipeEntry>,
+    shards: Option<usize>,
+    drain_timeout: Option<u64>,
+    progress: Option<u64>,
+    lambda_endpoint: Option<String>,
+    /// What tasks reach: the table that `serve` takes.
+    #[serde(default)]
+    services: ServicesFile,
+}
+
+/// A `[[pipe]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PipeEntry {
+    name: Option<String>,
+    from: String,
+    machine: PathBuf,
+    to: Option<String>,
+    dead_letter: Option<String>,
+    max_in_flight: Option<usize>,
+    max_deliveries: Option<u64>,
+    ack_wait: Option<f64>,
+    filter_subject: Option<String>,
+    result: Option<String>,
+    #[serde(default)]
+    on_failure: BTreeMap<String, String>,
+    retry_wait_ms: Option<u64>,
+    max_retry_wait_ms: Option<u64>,
+    input: Option<toml::Value>,
+    filter: Option<toml::Value>,
+    order_by: Option<String>,
+    batch: Option<BatchEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchEntry {
+    max_items: usize,
+    max_wait_ms: u64,
+}
+
+impl Settings {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub(super) fn resolve(arguments: PipeArguments) -> Result<Self, String> {
+        let file = match &arguments.config {
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            None => one_pipe(&arguments),
+        };
+        if file.pipe.is_empty() {
+            return Err("the file has no [[pipe]]".into());
+        }
+        let pipes = file.pipe.into_iter().map(PipeSettings::new).collect::<Result<Vec<_>, _>>()?;
+        let drain_seconds = arguments.drain_timeout.or(file.drain_timeout).unwrap_or(DEFAULT_DRAIN_SECONDS);
+        let progress = arguments.progress.or(file.progress).unwrap_or(DEFAULT_PROGRESS_SECONDS);
+        Ok(Self {
+            pipes,
+            shards: arguments.shards.map(usize::from).or(file.shards),
+            drain_timeout: Duration::from_secs(drain_seconds),
+            progress: (progress > 0).then(|| Duration::from_secs(progress)),
+            lambda_endpoint: arguments.lambda_endpoint.or(file.lambda_endpoint),
+            services: file.services,
+        })
+    }
+}
+
+fn one_pipe(arguments: &PipeArguments) -> ConfigFile {
+    let pipe = PipeEntry {
+        from: arguments.from.clone().unwrap_or_default(),
+        machine: arguments.machine.clone().unwrap_or_default(),
+        to: arguments.to.clone(),
+        dead_letter: arguments.dead_letter.clone(),
+        max_in_flight: arguments.max_in_flight,
+        max_deliveries: arguments.max_deliveries,
+        ack_wait: arguments.ack_wait,
+        result: arguments.result.clone(),
+        ..PipeEntry::default()
+    };
+    ConfigFile { pipe: vec![pipe], ..ConfigFile::default() }
+}
+
+impl PipeSettings {
+    fn new(entry: PipeEntry) -> Result<Self, String> {
+        let machine_name = machine_name(&entry.machine);
+        let name = entry.name.unwrap_or(machine_name);
+        let named = |error: String| format!("pipe {name}: {error}");
+        let max_in_flight = entry.max_in_flight.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
+        if !(1..=MOST_IN_FLIGHT).contains(&max_in_flight) {
+            return Err(named(format!("max_in_flight must be between 1 and {MOST_IN_FLIGHT}")));
+        }
+        let ack_wait = match entry.ack_wait {
+            None => DEFAULT_ACK_WAIT,
+            Some(seconds) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
+            Some(_) => return Err(named("ack_wait must be between 0.1 and 86400 seconds".into())),
+        };
+        let result = match entry.result.as_deref() {
+            None | Some("output") => ResultForm::Output,
+            Some("outcome") => ResultForm::Outcome,
+            Some(other) => return Err(named(format!("result: '{other}' is neither output nor outcome"))),
+        };
+        let mut actions = BTreeMap::new();
+        for (error, action) in entry.on_failure {
+            actions.insert(error, action.parse().map_err(|problem| named(format!("on_failure: {problem}")))?);
+        }
+        let backoff = Backoff {
+            first: entry.retry_wait_ms.map_or(RETRY.first, Duration::from_millis),
+            longest: entry.max_retry_wait_ms.map_or(RETRY.longest, Duration::from_millis),
+        };
+        let batch = match entry.batch {
+            Some(batch) if batch.max_items == 0 || entry.order_by.is_some() => {
+                return Err(named("batch needs max_items of 1 at least, and goes without order_by".into()));
+            }
+            batch => batch.map(|batch| BatchSettings {
+                max_items: batch.max_items,
+                max_wait: Duration::from_millis(batch.max_wait_ms),
+            }),
+        };
+        let order_by = entry.order_by.as_deref().map(Path::parse).transpose();
+        Ok(Self {
+            to: entry.to.unwrap_or_else(|| "none".into()),
+            dead_letter: entry.dead_letter.unwrap_or_else(|| format!("file:{name}.dead-letters.ndjson")),
+            event: EventRule {
+                filter: entry.filter.map(|rule| filter(&rule)).transpose().map_err(named)?,
+                input: entry.input.map(|template| input(&template)).transpose().map_err(named)?,
+            },
+            order_by: order_by.map_err(|error| named(format!("order_by: {error}")))?,
+            failures: FailureRules::new(actions, entry.max_deliveries.unwrap_or(DEFAULT_MAX_DELIVERIES), backoff),
+            from: entry.from,
+            machine: entry.machine,
+            filter_subject: entry.filter_subject.unwrap_or_default(),
+            name,
+            max_in_flight,
+            ack_wait,
+            result,
+            batch,
+        })
+    }
+
+    /// `order` for `machines/order.asl.json`.
+    pub(super) fn machine_name(&self) -> String {
+        machine_name(&self.machine)
+    }
+
+    /// How many lanes the pipe has: one for each shard, as long as the window goes round. Order is kept within one lane.
+    pub(super) fn lanes(&self, shards: usize) -> usize {
+        if self.order_by.is_some() || self.from == "-" { 1 } else { shards.min(self.max_in_flight) }
+    }
+
+    /// The window of one lane.
+    pub(super) fn window(&self, lanes: usize) -> usize {
+        (self.max_in_flight / lanes).max(1)
+    }
+
+    pub(super) fn places(&self) -> Result<Places, String> {
+        Places::new(&self.from, &self.to, &self.dead_letter).map_err(|error| format!("pipe {}: {error}", self.name))
+    }
+
+    pub(super) fn lane_settings(&self, lanes: usize, drain_timeout: Duration) -> LaneSettings {
+        LaneSettings {
+            max_in_flight: self.window(lanes),
+            event: self.event.clone(),
+            failures: self.failures.clone(),
+            result: self.result,
+            order_by: self.order_by.clone(),
+            batch: self.batch,
+            drain_timeout,
+            broker_backoff: BROKER,
+        }
+    }
+}
+
+fn machine_name(path: &std::path::Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.trim_end_matches(".json").trim_end_matches(".asl").to_owned()
+}
+
+fn filter(rule: &toml::Value) -> Result<Condition, String> {
+    Condition::compile(&value(rule)).map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(|error| format!("filter{}: {}", error.pointer, error.message)).collect();
+        errors.join("; ")
+    })
+}
+
+fn input(template: &toml::Value) -> Result<PayloadTemplate, String> {
+    PayloadTemplate::compile(&value(template)).map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(|error| format!("input{}: {}", error.pointer, error.message)).collect();
+        errors.join("; ")
+    })
+}
+
+/// The JSON of a TOML value; dates become text. The recursion is bounded by that of the parser of TOML.
+fn value(toml: &toml::Value) -> Value {
+    match toml {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(boolean) => (*boolean).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => Value::array(items.iter().map(value)),
+        toml::Value::Table(table) => Value::object(table.iter().map(|(key, item)| (key.as_str(), value(item)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe(text: &str) -> Result<PipeSettings, String> {
+        let text = format!("from = 'nats://127.0.0.1/S'\nmachine = 'dir/order.asl.json'\n{text}");
+        toml::from_str(&text).map_err(|error| error.to_string()).and_then(PipeSettings::new)
+    }
+
+    #[test]
+    fn a_pipe_has_defaults() {
+        let pipe = pipe("").unwrap();
+        assert_eq!((pipe.name.as_str(), pipe.max_in_flight), ("order", DEFAULT_MAX_IN_FLIGHT));
+        assert_eq!(pipe.dead_letter, "file:order.dead-letters.ndjson");
+        assert_eq!((pipe.lanes(4), pipe.window(4)), (4, 250));
+    }
+
+    #[test]
+    fn pipes_are_checked() {
+        for (bad, word) in [
+            ("max_in_flight = 0", "max_in_flight"),
+            ("result = 'all'", "result"),
+            ("on_failure = { E = 'drop' }", "on_failure"),
+            ("input = { 'a.$' = 'b' }", "input"),
+            ("filter = { Variable = '$.a' }", "filter"),
+            ("order_by = '$.'", "order_by"),
+            ("batch = { max_items = 0, max_wait_ms = 1 }", "batch"),
+            ("form = 'x'", "unknown field"),
+        ] {
+            let error = pipe(bad).unwrap_err();
+            assert!(error.contains(word), "{bad}: {error}");
+        }
+        let good = "input = { 'a.$' = '$.payload' }\nfilter = { Variable = '$.payload.a', IsPresent = true }\n\
+                    order_by = '$.payload.a'\non_failure = { 'States.ALL' = 'dead_letter' }";
+        assert_eq!(pipe(good).unwrap().lanes(4), 1);
+    }
+}

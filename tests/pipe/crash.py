@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
+
+Usage: tests/pipe/crash.py [nats|redis] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
+                           [--poison-every N] [--seed N]
+
+Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
+result, poison a dead letter, and the results that came twice must be at most the in-flight window for each kill. JetStream
+drops results that it has stored already, by their Nats-Msg-Id; with --to-file, results go to a file, which drops none. The big
+run of the issue: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
+--nodes 2 two of them share the consumer; the first one is killed.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import servers
+from served import binary
+
+MACHINE = {"StartAt": "Check", "States": {
+    "Check": {"Type": "Choice", "Choices": [{"Variable": "$.fail", "BooleanEquals": True, "Next": "Refuse"}],
+              "Default": "Note"},
+    "Refuse": {"Type": "Fail", "Error": "Refused", "Cause": "The event says so."},
+    "Note": {"Type": "Pass", "Parameters": {"number.$": "$.number"}, "End": True}}}
+
+
+class NatsBroker:
+    name = "nats"
+
+    def __init__(self, directory):
+        self.context = servers.nats(directory)
+        self.server = self.context.__enter__()
+        self.connect()
+        self.client.add_stream("EVENTS", "events")
+        self.client.add_stream("DONE", "done")
+        self.client.add_stream("DEAD", "dead")
+        url = f"nats://127.0.0.1:{self.server.port}"
+        self.source, self.results, self.dead = f"{url}/EVENTS/crash", f"{url}/done", f"{url}/dead"
+
+    def connect(self):
+        self.client = servers.Nats(self.server.port)
+
+    def publish(self, payloads):
+        self.client.publish("events", payloads)
+        return self.client.stored("EVENTS")
+
+    def left(self):
+        info = self.client.consumer("EVENTS", "crash")
+        return info["num_pending"] + info["num_ack_pending"]
+
+    def read_results(self):
+        return (payload for _, payload in self.client.read_stream("DONE"))
+
+    def read_dead(self):
+        return [(re.search(rb"Expressway-Error: (.*)\r", headers)[1].decode(), payload)
+                for headers, payload in self.client.read_stream("DEAD")]
+
+    def close(self):
+        self.context.__exit__(None, None, None)
+
+
+class RedisBroker:
+    name = "redis"
+
+    def __init__(self, directory):
+        self.context = servers.redis(directory)
+        self.server = self.context.__enter__()
+        self.connect()
+        url = f"redis://127.0.0.1:{self.server.port}"
+        self.source, self.results, self.dead = f"{url}/events/crash", f"{url}/done", f"{url}/dead"
+
+    def connect(self):
+        self.client = servers.Redis(self.server.port)
+
+    def publish(self, payloads):
+        self.client.add("events", payloads)
+        return self.client.call("XLEN", "events")
+
+    def left(self):
+        for group in self.client.call("XINFO", "GROUPS", "events"):
+            facts = dict(zip(group[::2], group[1::2]))
+            if facts[b"name"] == b"crash":
+                return facts[b"pending"] + (facts[b"lag"] if facts[b"lag"] is not None else 0)
+        return None
+
+    def read_results(self):
+        return self.client.read_stream("done")
+
+    def read_dead(self):
+        records = [json.loads(payload) for payload in self.client.read_stream("dead")]
+        return [(record["error"], record.get("original", "").encode()) for record in records]
+
+    def close(self):
+        self.context.__exit__(None, None, None)
+
+
+def events(count, poison_every):
+    for number in range(count):
+        if poison_every and number % poison_every == poison_every // 2:
+            yield b'{"number": %d' % number
+        elif poison_every and number % poison_every == poison_every // 4:
+            yield b'{"number": %d, "fail": true}' % number
+        else:
+            yield b'{"number": %d, "fail": false}' % number
+
+
+class Pipe:
+    """Runs of `expressway pipe` on the broker, one after the other; beside them, other nodes that go on running."""
+
+    def __init__(self, broker, scratch, options):
+        self.machine = pathlib.Path(scratch) / "machine.asl.json"
+        self.machine.write_text(json.dumps(MACHINE))
+        self.config = pathlib.Path(scratch) / "pipe.toml"
+        self.config.write_text(f"""
+[[pipe]]
+name = "crash"
+from = "{broker.source}"
+machine = "{self.machine}"
+to = "{broker.results}"
+dead_letter = "{broker.dead}"
+max_in_flight = {options.max_in_flight}
+max_deliveries = 3
+retry_wait_ms = 50
+ack_wait = {options.ack_wait}
+""")
+        self.configs = [self.config]
+        if options.nodes > 1 or options.to_file:
+            text = self.config.read_text()
+            files = []
+            self.configs = []
+            for node in range(options.nodes):
+                self.configs.append(self.config.with_name(f"pipe-{node}.toml"))
+                files.append(pathlib.Path(scratch) / f"results-{node}.ndjson")
+                changed = text.replace(f'to = "{broker.results}"', f'to = "file:{files[-1]}"')
+                self.configs[-1].write_text(changed if options.to_file else text)
+            if options.to_file:
+                broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
+        self.log = open(pathlib.Path(scratch) / "log", "w+")
+        self.processes = [None] * len(self.configs)
+
+    def start(self, node=0):
+        command = [binary(), "pipe", "--config", str(self.configs[node]), "--progress", "1"]
+        self.processes[node] = subprocess.Popen(command, stderr=self.log)
+
+    def start_all(self):
+        for node in range(len(self.configs)):
+            self.start(node)
+
+    def kill(self):
+        self.processes[0].kill()
+        self.processes[0].wait()
+
+    def stop(self, node=0):
+        self.processes[node].send_signal(signal.SIGTERM)
+        status = self.processes[node].wait(60)
+        if status != 0:
+            raise RuntimeError(f"`pipe` ended with status {status} on SIGTERM\n{self.tail()}")
+
+    def stop_all(self):
+        for node in range(len(self.configs)):
+            self.stop(node)
+
+    def kill_all(self):
+        for process in self.processes:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def tail(self):
+        self.log.seek(0)
+        return "".join(self.log.readlines()[-20:])
+
+
+def left(broker):
+    """What the source has left; None when it does not answer."""
+    try:
+        return broker.left()
+    except (OSError, RuntimeError, IndexError):
+        return None
+
+
+def kill_at_random(broker, pipe, options, chance):
+    """Kills after shares of the work, so that each kill is under load however fast the machine is."""
+    total = options.events
+    moments = sorted(chance.uniform(0.02, 0.95) for _ in range(options.kills))
+    deadline = time.monotonic() + options.seconds
+    for moment in moments:
+        while True:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"too slow: {left(broker)} left\n{pipe.tail()}")
+            remaining = left(broker)
+            if remaining is not None and remaining <= total * (1 - moment):
+                break
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.05))
+        if options.signal == "KILL":
+            pipe.kill()
+        else:
+            pipe.stop()
+        pipe.start()
+
+
+def wait_until_done(broker, pipe, options):
+    deadline = time.monotonic() + options.seconds
+    quiet = 0
+    while quiet < 3:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not done in time: {left(broker)} left\n{pipe.tail()}")
+        time.sleep(0.1)
+        quiet = quiet + 1 if left(broker) == 0 else 0
+
+
+def count(broker, options):
+    seen = collections.Counter(json.loads(result)["number"] for result in broker.read_results())
+    dead = collections.Counter()
+    reasons = collections.Counter()
+    for error, original in broker.read_dead():
+        reasons[error] += 1
+        dead[int(re.search(rb"\d+", original)[0])] += 1
+    both = seen.keys() & dead.keys()
+    lost = options.events - len(seen.keys() | dead.keys())
+    duplicated = sum(times - 1 for times in (*seen.values(), *dead.values()))
+    expected_dead = sum(1 for event in events(options.events, options.poison_every)
+                        if not event.endswith(b'"fail": false}'))
+    print(f"{broker.name}: sent {options.events}, acknowledged {options.events - lost}, results {len(seen)}, "
+          f"dead letters {len(dead)} {dict(reasons)}, duplicated {duplicated}, lost {lost}")
+    problems = []
+    if lost:
+        problems.append(f"{lost} events are lost")
+    if both:
+        problems.append(f"{len(both)} events have a result and a dead letter")
+    if len(dead) != expected_dead:
+        problems.append(f"{len(dead)} dead letters, not {expected_dead}")
+    crashes = (options.kills if options.signal == "KILL" else 0) + options.server_kills
+    most = crashes * options.max_in_flight
+    if duplicated > most:
+        problems.append(f"{duplicated} results came twice, more than {most}")
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("broker", nargs="?", choices=["nats", "redis"], default="nats")
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--server-kills", type=int, default=0)
+    parser.add_argument("--poison-every", type=int, default=1000)
+    parser.add_argument("--to-file", action="store_true", help="results to a file")
+    parser.add_argument("--max-in-flight", type=int, default=1000)
+    parser.add_argument("--ack-wait", type=float, default=2)
+    parser.add_argument("--seconds", type=float, default=300, help="most that each phase may take")
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = pathlib.Path(scratch) / "broker"
+        directory.mkdir()
+        broker = {"nats": NatsBroker, "redis": RedisBroker}[options.broker](directory)
+        pipe = Pipe(broker, scratch, options)
+        try:
+            stored = broker.publish(events(options.events, options.poison_every))
+            if stored != options.events:
+                raise RuntimeError(f"the source stored {stored} of {options.events} events")
+            begun = time.monotonic()
+            pipe.start_all()
+            kill_at_random(broker, pipe, options, chance)
+            for _ in range(options.server_kills):
+                time.sleep(chance.uniform(0, 0.5))
+                broker.server.kill()
+                broker.server.start()
+                broker.connect()
+            wait_until_done(broker, pipe, options)
+            seconds = time.monotonic() - begun
+            pipe.stop_all()
+            problems = count(broker, options)
+            print(f"{broker.name}: {options.nodes} nodes, {options.kills} times SIG{options.signal}, {options.server_kills} kills of the server, window "
+                  f"{options.max_in_flight}, {seconds:.1f} s, seed {seed}")
+        except BaseException:
+            print(f"seed {seed}\n{pipe.tail()}", file=sys.stderr)
+            raise
+        finally:
+            pipe.kill_all()
+            broker.close()
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
