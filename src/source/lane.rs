@@ -325,14 +325,14 @@ impl Lane {
         match self.executor.execute(input.clone()) {
             Execution::Ended(outcome) => {
                 add(&self.counters.started, 1);
-                self.ended(places, input, Ok(*outcome));
+                self.ended(places, &input, &Ok(*outcome));
             }
             Execution::Running(running) => {
                 add(&self.counters.started, 1);
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     let result = running.await;
-                    lane.ended(places, input, result);
+                    lane.ended(places, &input, &result);
                 });
             }
             Execution::Refused(StartError::TooManyExecutions { .. }) if !self.stopping.get() => {
@@ -346,7 +346,7 @@ impl Lane {
         }
     }
 
-    fn ended(self: &Rc<Self>, places: Vec<usize>, input: Value, result: Result<Outcome, Lost>) {
+    fn ended(self: &Rc<Self>, places: Vec<usize>, input: &Value, result: &Result<Outcome, Lost>) {
         let outcome = match result {
             Ok(outcome) => outcome,
             // An execution that went away without an outcome is not done.
@@ -356,7 +356,7 @@ impl Lane {
         };
         if outcome.status == ExecutionStatus::Succeeded {
             add(&self.counters.succeeded, 1);
-            return self.finish(places, Verdict::Publish(self.result(&outcome)));
+            return self.finish(places, Verdict::Publish(self.result(outcome)));
         }
         add(&self.counters.failed, 1);
         let error = outcome.error.as_ref().map_or("", |error| error.as_str());
@@ -369,7 +369,7 @@ impl Lane {
             };
             match self.settings.failures.action(error, deliveries) {
                 FailureAction::Acknowledge if self.settings.result == ResultForm::Outcome => {
-                    self.finish(vec![place], Verdict::Publish(self.result(&outcome)));
+                    self.finish(vec![place], Verdict::Publish(self.result(outcome)));
                 }
                 FailureAction::Acknowledge => self.finish(vec![place], Verdict::Acknowledge),
                 FailureAction::Retry if ordered && !self.stopping.get() => {
