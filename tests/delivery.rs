@@ -24,6 +24,7 @@ use expressway::{
         Execution, FailureAction, FailureRules, Fetched, Lane, LaneParts, LaneSettings, LocalBoxFuture, PipeCounters,
         Publication, Receipt, ResultForm, Settlement, Source,
     },
+    value::{Number, ValueRef},
 };
 use tokio::{
     sync::watch,
@@ -228,8 +229,8 @@ impl Destination for Ledger {
 
 /// The numbers of an event, or of a batch of events.
 fn numbers(input: &Value) -> Vec<usize> {
-    let number = |value: expressway::value::ValueRef<'_>| {
-        value.get("number").and_then(|number| number.as_number()).and_then(|number| number.as_i64()).unwrap() as usize
+    let number = |value: ValueRef<'_>| {
+        value.get("number").and_then(ValueRef::as_number).and_then(Number::as_i64).unwrap() as usize
     };
     match input.index(0) {
         None => vec![number(input.as_ref())],
