@@ -141,7 +141,8 @@ impl Source for Broker {
     fn fetch(&mut self, most: usize) -> LocalBoxFuture<'_, Result<Fetched, BrokerError>> {
         Box::pin(async move {
             sleep(pause(&self.0, 5)).await;
-            if one_in(&self.0, self.0.borrow().trouble.fetch_error) {
+            let trouble = self.0.borrow().trouble;
+            if one_in(&self.0, trouble.fetch_error) {
                 return Err(BrokerError::new("simulated"));
             }
             let deliveries = self.ready(most);

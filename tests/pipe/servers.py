@@ -1,4 +1,5 @@
 """Real brokers for tests, started on free ports in scratch directories, and just enough of their protocols."""
+import collections
 import contextlib
 import json
 import os
@@ -80,6 +81,7 @@ class Nats:
         self.file.readline()
         self.send(b'CONNECT {"verbose":false,"headers":true}\r\nPING\r\n')
         self.subscriptions = 0
+        self.early = collections.deque()
         self.read_until_pong()
 
     def send(self, data):
@@ -95,6 +97,9 @@ class Nats:
 
     def message(self):
         """The next message: subject, reply, headers, payload."""
+        return self.early.popleft() if self.early else self.next_message()
+
+    def next_message(self):
         while True:
             line = self.file.readline()
             if not line:
@@ -122,7 +127,13 @@ class Nats:
         number = self.subscribe(inbox)
         payload = json.dumps(body).encode() if body is not None else b""
         self.send(f"UNSUB {number} 1\r\nPUB {subject} {inbox} {len(payload)}\r\n".encode() + payload + b"\r\n")
-        answer = json.loads(self.message()[3])
+        # What a new consumer delivers may come before the answer that it was made.
+        while True:
+            message = self.next_message()
+            if message[0] == inbox:
+                break
+            self.early.append(message)
+        answer = json.loads(message[3])
         if "error" in answer:
             raise RuntimeError(f"{subject}: {answer['error']}")
         return answer
