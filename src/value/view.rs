@@ -124,6 +124,36 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The array; `None` for anything else. Unlike [`ValueRef::view`], it reads no number to find that out.
+    #[inline]
+    #[must_use]
+    pub fn as_array(self) -> Option<ArrayView<'a>> {
+        let (value, kind) = self.container()?;
+        (kind == NodeKind::Array).then_some(ArrayView(value))
+    }
+
+    /// The object; `None` for anything else. Unlike [`ValueRef::view`], it reads no number to find that out.
+    #[inline]
+    #[must_use]
+    pub fn as_object(self) -> Option<ObjectView<'a>> {
+        let (value, kind) = self.container()?;
+        (kind == NodeKind::Object).then_some(ObjectView(value))
+    }
+
+    /// An array or object, and which of them.
+    #[inline]
+    fn container(self) -> Option<(Borrowed<'a>, NodeKind)> {
+        match self.0 {
+            Borrowed::Built(value) => match &value.0 {
+                Repr::Array(_) => Some((self.0, NodeKind::Array)),
+                Repr::Object(_) => Some((self.0, NodeKind::Object)),
+                Repr::Node(document, node) => Some((Borrowed::Node(document, *node), document.kind(*node))),
+                _ => None,
+            },
+            Borrowed::Node(document, place) => Some((self.0, document.kind(place))),
+        }
+    }
+
     /// The boolean; `None` for anything else.
     #[must_use]
     pub fn as_bool(self) -> Option<bool> {

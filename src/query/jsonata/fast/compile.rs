@@ -4,7 +4,7 @@ use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage, UnaryOp};
 
 use super::{
     function::Function,
-    node::{Arithmetic, Comparison, Key, Node, Over, Predicate, Select, Source, Step},
+    node::{Arithmetic, Comparison, Fields, Key, Node, Over, Predicate, Root, Select, Source, Step},
 };
 use crate::{Value, query::jsonata::functions, value::Text};
 
@@ -239,18 +239,53 @@ impl Compiler {
         {
             return Some(std::mem::replace(node, Node::Undefined));
         }
-        Some(Node::Path(compiled.into()))
+        Some(fields(compiled))
     }
 
     fn predicates(&mut self, stages: &[Stage]) -> Option<Box<[Predicate]>> {
         let predicate = |stage: &Stage| match stage {
             Stage::Filter(predicate) => Some(match self.node(predicate)? {
                 Node::Number(number) => Predicate::Index(number.floor() as i64),
+                node if is_condition(&node) => Predicate::Condition(node),
                 node => Predicate::Node(node),
             }),
             Stage::KeepArray | Stage::Index(_) => None,
         };
         stages.iter().map(predicate).collect()
+    }
+}
+
+/// Whether an expression gives a truth value, or nothing.
+fn is_condition(node: &Node) -> bool {
+    match node {
+        Node::Bool(_) | Node::Compare(..) | Node::Equal(_) | Node::NotEqual(_) => true,
+        Node::In(_) | Node::And(_) | Node::Or(_) => true,
+        Node::Call(function, _) => {
+            matches!(function, Function::Not | Function::Boolean | Function::Exists | Function::Contains)
+        }
+        _ => false,
+    }
+}
+
+/// A path, as one of names only if it is.
+fn fields(steps: Vec<Step>) -> Node {
+    let (root, rest) = match &steps[0].select {
+        Select::Name(_) => (Some(Root::Context), steps.as_slice()),
+        Select::Node(Node::Context) => (Some(Root::Context), &steps[1..]),
+        Select::Node(Node::Source(source)) => (Some(Root::Source(source.clone())), &steps[1..]),
+        Select::Node(Node::Local(slot)) => (Some(Root::Local(*slot)), &steps[1..]),
+        Select::Node(_) => (None, steps.as_slice()),
+    };
+    let name = |step: &Step| match &step.select {
+        Select::Name(name) => Some(name.clone()),
+        Select::Node(_) => None,
+    };
+    let names: Option<Box<[_]>> = rest.iter().map(name).collect();
+    match (root, names) {
+        (Some(root), Some(names)) if steps.iter().all(|step| step.predicates.is_empty()) => {
+            Node::Fields(Box::new(Fields { root, names, steps: steps.into() }))
+        }
+        _ => Node::Path(steps.into()),
     }
 }
 

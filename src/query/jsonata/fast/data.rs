@@ -6,7 +6,7 @@ use super::{Halt, evaluate::Meter};
 use crate::{
     Value,
     query::jsonata::{convert, limits},
-    value::{ArrayBuilder, ValueRef, View},
+    value::{ArrayBuilder, ArrayView, ValueRef, View},
 };
 
 /// A value, or nothing.
@@ -116,8 +116,8 @@ impl<'a> Data<'a> {
     pub(super) fn is_array(&self) -> bool {
         match self {
             Data::List(_) => true,
-            Data::Borrowed(value) => matches!(value.view(), View::Array(_)),
-            Data::Owned(value) => matches!(value.view(), View::Array(_)),
+            Data::Borrowed(value) => value.as_array().is_some(),
+            Data::Owned(value) => value.as_ref().as_array().is_some(),
             _ => false,
         }
     }
@@ -144,17 +144,17 @@ impl<'a> Data<'a> {
     pub(super) fn for_each(&self, mut visit: impl FnMut(usize, Data<'a>) -> Result<(), Halt>) -> Result<(), Halt> {
         match self {
             Data::List(list) => list.items.iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone())),
-            Data::Borrowed(value) => match value.view() {
-                View::Array(array) => {
+            Data::Borrowed(value) => match value.as_array() {
+                Some(array) => {
                     array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Borrowed(item)))
                 }
-                _ => visit(0, self.clone()),
+                None => visit(0, self.clone()),
             },
-            Data::Owned(value) => match value.view() {
-                View::Array(array) => {
+            Data::Owned(value) => match value.as_ref().as_array() {
+                Some(array) => {
                     array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Owned(item.to_value())))
                 }
-                _ => visit(0, self.clone()),
+                None => visit(0, self.clone()),
             },
             _ => visit(0, self.clone()),
         }
@@ -164,10 +164,7 @@ impl<'a> Data<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
             Data::List(list) => list.items.len(),
-            other => match other.as_value().map(ValueRef::view) {
-                Some(View::Array(array)) => array.len(),
-                _ => 1,
-            },
+            other => other.as_value().and_then(ValueRef::as_array).map_or(1, ArrayView::len),
         }
     }
 
@@ -175,13 +172,13 @@ impl<'a> Data<'a> {
     pub(super) fn item(&self, index: usize) -> Data<'a> {
         let found = match self {
             Data::List(list) => list.items.get(index).cloned(),
-            Data::Borrowed(value) => match value.view() {
-                View::Array(array) => array.get(index).map(Data::Borrowed),
-                _ => (index == 0).then(|| self.clone()),
+            Data::Borrowed(value) => match value.as_array() {
+                Some(array) => array.get(index).map(Data::Borrowed),
+                None => (index == 0).then(|| self.clone()),
             },
-            Data::Owned(value) => match value.view() {
-                View::Array(array) => array.get(index).map(|item| Data::Owned(item.to_value())),
-                _ => (index == 0).then(|| self.clone()),
+            Data::Owned(value) => match value.as_ref().as_array() {
+                Some(array) => array.get(index).map(|item| Data::Owned(item.to_value())),
+                None => (index == 0).then(|| self.clone()),
             },
             _ => (index == 0).then(|| self.clone()),
         };
@@ -207,17 +204,15 @@ impl<'a> Data<'a> {
     #[inline]
     pub(super) fn lookup(&self, name: &str, meter: &mut Meter) -> Result<Data<'a>, Halt> {
         match self {
-            Data::Borrowed(value) => match value.view() {
-                View::Object(object) => Ok(object.get(name).map_or(Data::Undefined, Data::Borrowed)),
-                View::Array(_) => self.lookup_items(name, meter),
-                _ => Ok(Data::Undefined),
+            Data::Borrowed(value) => match value.as_object() {
+                Some(object) => Ok(object.get(name).map_or(Data::Undefined, Data::Borrowed)),
+                None if self.is_array() => self.lookup_items(name, meter),
+                None => Ok(Data::Undefined),
             },
-            Data::Owned(value) => match value.view() {
-                View::Object(object) => {
-                    Ok(object.get(name).map_or(Data::Undefined, |member| Data::Owned(member.to_value())))
-                }
-                View::Array(_) => self.lookup_items(name, meter),
-                _ => Ok(Data::Undefined),
+            Data::Owned(value) => match value.as_ref().as_object() {
+                Some(object) => Ok(object.get(name).map_or(Data::Undefined, |member| Data::Owned(member.to_value()))),
+                None if self.is_array() => self.lookup_items(name, meter),
+                None => Ok(Data::Undefined),
             },
             Data::List(_) => self.lookup_items(name, meter),
             Data::Undefined | Data::Number(_) | Data::Bool(_) => Ok(Data::Undefined),
@@ -296,22 +291,32 @@ impl<'a> Data<'a> {
             Data::Number(number) => convert::number_value(number),
             Data::Bool(flag) => Value::from(flag),
             Data::Owned(value) => value,
-            Data::List(list) => {
+            Data::List(mut list) => {
                 meter.charge(list.items.len())?;
                 meter.built(list.items.len() * size_of::<Value>())?;
                 let mut array = ArrayBuilder::with_capacity(list.items.len());
-                for item in &list.items {
-                    array.push(item.clone().into_value(meter)?);
+                match Rc::get_mut(&mut list) {
+                    Some(owned) => {
+                        for item in &mut owned.items {
+                            array.push(std::mem::replace(item, Data::Undefined).into_value(meter)?);
+                        }
+                    }
+                    None => {
+                        for item in &list.items {
+                            array.push(item.clone().into_value(meter)?);
+                        }
+                    }
                 }
-                array.finish()
+                bounded(array.finish())?
             }
         };
-        // What is shared takes no memory, but whoever walks it walks all of it.
-        if value.json_size() > limits::MAX_WALKED_BYTES {
-            return Err(Halt::Limit(limits::memory()));
-        }
         Ok(value)
     }
+}
+
+/// A container that was just built. What is shared in it takes no memory, but whoever walks it walks all of it.
+pub(super) fn bounded(container: Value) -> Result<Value, Halt> {
+    if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(container) }
 }
 
 fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {

@@ -2,7 +2,8 @@
 
 use super::{
     Halt,
-    data::{Data, Kind, List},
+    data::{Data, Kind, List, bounded},
+    function::Function,
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
 };
@@ -67,7 +68,7 @@ impl Meter {
 /// One evaluation of a program.
 pub(super) struct Evaluator<'a, E> {
     environment: &'a E,
-    slots: Vec<Data<'a>>,
+    pub(super) slots: Vec<Data<'a>>,
     pub(super) meter: Meter,
 }
 
@@ -93,8 +94,9 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         match self.evaluate(node, &context)? {
             Data::Undefined => Ok(Evaluated::Undefined),
             result => {
+                let is_built = matches!(result, Data::Owned(_) | Data::List(_));
                 let value = result.into_value(&mut self.meter)?;
-                if value.json_size() > limits::MAX_RESULT_BYTES {
+                if is_built && value.json_size() > limits::MAX_RESULT_BYTES {
                     return Err(Halt::Limit(limits::memory()));
                 }
                 Ok(Evaluated::Value(value))
@@ -120,24 +122,20 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Node::Source(source) => Ok(self.source(source)),
             Node::Local(slot) => Ok(self.slots[*slot].clone()),
             Node::Path(steps) => self.path(steps, context),
+            Node::Fields(fields) => self.fields(fields, context),
             Node::Arithmetic(op, operands) => self.arithmetic(*op, operands, context),
             Node::Negate(operand) => match self.evaluate(operand, context)?.kind() {
                 Kind::Undefined => Ok(Data::Undefined),
                 Kind::Number(number) => Ok(Data::Number(-number)),
                 _ => Err(Halt::Base),
             },
-            Node::Compare(op, operands) => self.compare(*op, operands, context),
-            Node::Equal(operands) => self.equal(operands, context, true),
-            Node::NotEqual(operands) => self.equal(operands, context, false),
+            Node::Compare(op, operands) => {
+                Ok(self.compare(*op, operands, context)?.map_or(Data::Undefined, Data::Bool))
+            }
+            Node::Equal(_) | Node::NotEqual(_) | Node::And(_) | Node::Or(_) => {
+                self.truth(node, context).map(Data::Bool)
+            }
             Node::In(operands) => self.included(operands, context),
-            Node::And(operands) => {
-                let both = self.truth(&operands[0], context)? && self.truth(&operands[1], context)?;
-                Ok(Data::Bool(both))
-            }
-            Node::Or(operands) => {
-                let either = self.truth(&operands[0], context)? || self.truth(&operands[1], context)?;
-                Ok(Data::Bool(either))
-            }
             Node::Concatenate(operands) => self.concatenate(operands, context),
             Node::Conditional(parts) => {
                 let branch = if self.truth(&parts[0], context)? { &parts[1] } else { &parts[2] };
@@ -172,6 +170,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             }
             Node::Call(function, arguments) => match &**arguments {
                 [single] => {
+                    if let (Function::Sum, Node::Fields(fields)) = (function, single)
+                        && let Some(sum) = self.sum_of_fields(fields, context)?
+                    {
+                        return Ok(Data::Number(sum));
+                    }
                     let argument = self.evaluate(single, context)?;
                     function.call(std::slice::from_ref(&argument), &mut self.meter)
                 }
@@ -189,7 +192,8 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         }
     }
 
-    fn source(&self, source: &'a Source) -> Data<'a> {
+    #[inline]
+    pub(super) fn source(&self, source: &'a Source) -> Data<'a> {
         let environment = self.environment;
         let value = match source {
             Source::Document => environment.document(),
@@ -202,12 +206,27 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         value.map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
     }
 
-    fn truth(&mut self, node: &'a Node, context: &Data<'a>) -> Result<bool, Halt> {
+    /// Whether an expression gives something true.
+    pub(super) fn truth(&mut self, node: &'a Node, context: &Data<'a>) -> Result<bool, Halt> {
+        match node {
+            Node::Compare(op, operands) => {
+                self.meter.charge(1)?;
+                return Ok(self.compare(*op, operands, context)?.unwrap_or(false));
+            }
+            Node::Equal(operands) => return self.equal(operands, context, true),
+            Node::NotEqual(operands) => return self.equal(operands, context, false),
+            Node::And(operands) => return Ok(self.truth(&operands[0], context)? && self.truth(&operands[1], context)?),
+            Node::Or(operands) => return Ok(self.truth(&operands[0], context)? || self.truth(&operands[1], context)?),
+            _ => {}
+        }
         self.evaluate(node, context)?.is_true(&mut self.meter)
     }
 
     /// A number, or `None` for nothing.
     fn number(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Option<f64>, Halt> {
+        if let Node::Number(number) = node {
+            return Ok(Some(*number));
+        }
         match self.evaluate(node, context)?.kind() {
             Kind::Undefined => Ok(None),
             Kind::Number(number) if number.is_finite() => Ok(Some(number)),
@@ -227,16 +246,17 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         }))
     }
 
-    fn compare(&mut self, op: Comparison, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+    /// `None` with nothing on a side.
+    fn compare(&mut self, op: Comparison, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Option<bool>, Halt> {
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
         let ordering = match (left.kind(), right.kind()) {
             (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
             (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
             (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
-            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(Data::Undefined),
+            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(None),
             _ => return Err(Halt::Base),
         };
-        Ok(Data::Bool(ordering.is_some_and(|ordering| match op {
+        Ok(Some(ordering.is_some_and(|ordering| match op {
             Comparison::Less => ordering.is_lt(),
             Comparison::LessOrEqual => ordering.is_le(),
             Comparison::Greater => ordering.is_gt(),
@@ -245,12 +265,12 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     }
 
     /// `=` and `!=`: with nothing on a side, neither holds.
-    fn equal(&mut self, operands: &'a [Node; 2], context: &Data<'a>, wanted: bool) -> Result<Data<'a>, Halt> {
+    fn equal(&mut self, operands: &'a [Node; 2], context: &Data<'a>, wanted: bool) -> Result<bool, Halt> {
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
         if left.is_undefined() || right.is_undefined() {
-            return Ok(Data::Bool(false));
+            return Ok(false);
         }
-        Ok(Data::Bool(left.equals(&right, &mut self.meter)? == wanted))
+        Ok(left.equals(&right, &mut self.meter)? == wanted)
     }
 
     /// `in`: scalars only, as containers are compared by identity there.
@@ -317,10 +337,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 value => object.push(key, value.into_value(&mut self.meter)?),
             }
         }
-        let object = object.finish();
-        if object.json_size() > limits::MAX_WALKED_BYTES {
-            return Err(Halt::Limit(limits::memory()));
-        }
+        let object = bounded(object.finish())?;
         self.meter.built(pairs.len() * size_of::<(Text, Value)>())?;
         Ok(Data::Owned(object))
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Kind, bounded},
     evaluate::Meter,
     text,
 };
@@ -136,13 +136,20 @@ impl Function {
 
 /// Shows `visit` the numbers of an array of numbers, or the one.
 fn numbers(array: &Data<'_>, meter: &mut Meter, mut visit: impl FnMut(f64)) -> Result<(), Halt> {
-    meter.charge(array.len())?;
-    array.for_each(|_, item| match item.kind() {
+    let mut number = |item: &Data<'_>| match item.kind() {
         Kind::Number(number) if number.is_finite() => {
             visit(number);
             Ok(())
         }
         _ => Err(Halt::Base),
+    };
+    if let Data::List(list) = array {
+        meter.charge(list.items().len())?;
+        return list.items().iter().try_for_each(number);
+    }
+    array.for_each(|_, item| {
+        meter.charge(1)?;
+        number(&item)
     })
 }
 
@@ -207,7 +214,7 @@ fn merge<'a>(objects: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
         }
         Ok(())
     })?;
-    Data::Owned(merged.finish()).into_value(meter).map(Data::Owned)
+    bounded(merged.finish()).map(Data::Owned)
 }
 
 /// What JSONata reads as a number is JSON's, but leading zeros are fine; anything else is left to the base.

@@ -17,6 +17,8 @@ pub(super) enum Node {
     /// A variable or parameter that the expression binds.
     Local(usize),
     Path(Box<[Step]>),
+    /// A path of names only.
+    Fields(Box<Fields>),
     Arithmetic(Arithmetic, Box<[Node; 2]>),
     Negate(Box<Node>),
     Compare(Comparison, Box<[Node; 2]>),
@@ -40,6 +42,23 @@ pub(super) enum Node {
     Filter(Box<Over>),
 }
 
+/// A path of names only, which mostly meets no arrays on its way.
+#[derive(Debug)]
+pub(super) struct Fields {
+    pub(super) root: Root,
+    pub(super) names: Box<[Box<str>]>,
+    /// The same as any path.
+    pub(super) steps: Box<[Step]>,
+}
+
+/// What a path of names starts from.
+#[derive(Debug)]
+pub(super) enum Root {
+    Context,
+    Source(Source),
+    Local(usize),
+}
+
 /// A function over the items of an array.
 #[derive(Debug)]
 pub(super) struct Over {
@@ -50,7 +69,7 @@ pub(super) struct Over {
 }
 
 /// What the environment gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Source {
     /// `$$`.
     Document,
@@ -92,6 +111,8 @@ pub(super) enum Select {
 pub(super) enum Predicate {
     /// A number as it is written, rounded down.
     Index(i64),
+    /// An expression that gives nothing but truth values.
+    Condition(Node),
     Node(Node),
 }
 

@@ -3,10 +3,23 @@
 use super::{
     Halt,
     data::{Data, Kind},
-    evaluate::Evaluator,
-    node::{Predicate, Select, Step},
+    evaluate::{Evaluator, Meter},
+    node::{Fields, Predicate, Root, Select, Step},
 };
-use crate::query::jsonata::JsonataEnvironment;
+use crate::{
+    query::jsonata::JsonataEnvironment,
+    value::{ArrayView, ValueRef, View},
+};
+
+/// Where a path of names only leads.
+enum Walk<'a> {
+    Value(ValueRef<'a>),
+    Nothing,
+    /// To an array, of whose items the name is wanted. By far the most common path over an array.
+    Items(ArrayView<'a>, &'a str),
+    /// Over other arrays, or from what was built.
+    General,
+}
 
 impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     /// The value of a path, before a sequence of one becomes its item.
@@ -32,6 +45,92 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             }
         }
         self.step(last, &items, true)
+    }
+
+    /// A path of names only: no more than a walk while there are no arrays on the way.
+    #[inline]
+    pub(super) fn fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        match self.walk(fields, context)? {
+            Walk::Value(value) => Ok(Data::Borrowed(value)),
+            Walk::Nothing => Ok(Data::Undefined),
+            Walk::General => self.path(&fields.steps, context),
+            Walk::Items(array, name) => {
+                let mut found = Vec::new();
+                let simple = self.each_field(array, name, |value, meter| {
+                    found.push(Data::Borrowed(value));
+                    meter.item(found.len())
+                })?;
+                if simple { Ok(Data::sequence(found)) } else { self.path(&fields.steps, context) }
+            }
+        }
+    }
+
+    /// The sum of the numbers that a path of names only gives, which need not be collected for that. `None` when it is to
+    /// be evaluated as any path.
+    pub(super) fn sum_of_fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Option<f64>, Halt> {
+        let Walk::Items(array, name) = self.walk(fields, context)? else { return Ok(None) };
+        let (mut sum, mut count) = (0.0, 0);
+        let simple = self.each_field(array, name, |value, _| match value.view() {
+            View::Number(number) if number.as_f64().is_finite() => {
+                sum += number.as_f64();
+                count += 1;
+                Ok(())
+            }
+            _ => Err(Halt::Base),
+        })?;
+        Ok((simple && count > 0).then_some(sum))
+    }
+
+    fn walk(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Walk<'a>, Halt> {
+        let start = match &fields.root {
+            Root::Context => context,
+            Root::Local(slot) => &self.slots[*slot],
+            Root::Source(source) => &self.source(source),
+        };
+        let Data::Borrowed(mut value) = *start else {
+            return Ok(if start.is_undefined() { Walk::Nothing } else { Walk::General });
+        };
+        self.meter.charge(fields.names.len())?;
+        for (place, name) in fields.names.iter().enumerate() {
+            match value.as_object() {
+                Some(object) => match object.get(name) {
+                    Some(member) => value = member,
+                    None => return Ok(Walk::Nothing),
+                },
+                None => match value.as_array() {
+                    Some(array) if place + 1 == fields.names.len() => return Ok(Walk::Items(array, name)),
+                    Some(_) => return Ok(Walk::General),
+                    None => return Ok(Walk::Nothing),
+                },
+            }
+        }
+        Ok(Walk::Value(value))
+    }
+
+    /// Shows `visit` what `name` is in the items of an array; false when arrays are among the items or what they have, and
+    /// so more is to be done than that.
+    #[inline]
+    fn each_field(
+        &mut self,
+        array: ArrayView<'a>,
+        name: &str,
+        mut visit: impl FnMut(ValueRef<'a>, &mut Meter) -> Result<(), Halt>,
+    ) -> Result<bool, Halt> {
+        for item in array.iter() {
+            self.meter.charge(1)?;
+            let member = match item.as_object() {
+                Some(object) => object.get(name),
+                None if item.as_array().is_some() => return Ok(false),
+                None => None,
+            };
+            if let Some(member) = member {
+                if member.as_array().is_some() {
+                    return Ok(false);
+                }
+                visit(member, &mut self.meter)?;
+            }
+        }
+        Ok(true)
     }
 
     /// A path whose first step is a variable, which is evaluated once.
@@ -101,7 +200,18 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 let index = if *index < 0 { index + value.len() as i64 } else { *index };
                 Ok(usize::try_from(index).map_or(Data::Undefined, |index| value.item(index)))
             }
-            Predicate::Node(node) => {
+            Predicate::Condition(node) if !value.is_undefined() => {
+                let mut kept = Vec::new();
+                value.for_each(|_, item| {
+                    if self.truth(node, &item)? {
+                        kept.push(item);
+                        self.meter.item(kept.len())?;
+                    }
+                    Ok(())
+                })?;
+                Ok(single_or_sequence(kept))
+            }
+            Predicate::Condition(node) | Predicate::Node(node) => {
                 if value.is_undefined() {
                     // Nothing is filtered too; only the base can tell what comes of letting it through.
                     let result = self.evaluate(node, value)?;
@@ -124,10 +234,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     }
                     Ok(())
                 })?;
-                Ok(match kept.as_slice() {
-                    [single] if !single.is_array() => kept.remove(0),
-                    _ => Data::sequence(kept),
-                })
+                Ok(single_or_sequence(kept))
             }
         }
     }
@@ -150,5 +257,13 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Ok(())
         })?;
         if only_numbers { Ok(times) } else { Ok(usize::from(result.is_true(&mut self.meter)?)) }
+    }
+}
+
+/// A sequence, or its one item where that comes to the same.
+fn single_or_sequence(mut items: Vec<Data<'_>>) -> Data<'_> {
+    match items.as_slice() {
+        [single] if !single.is_array() => items.remove(0),
+        _ => Data::sequence(items),
     }
 }

@@ -1,6 +1,10 @@
 //! The guards themselves: functions that the base calls. Each hands on its first argument unless it says otherwise.
 
-use std::{collections::HashSet, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{HashSet, VecDeque},
+    rc::Rc,
+};
 
 use indexmap::IndexMap;
 use jsonata_core::{
@@ -8,6 +12,7 @@ use jsonata_core::{
     functions::string,
     value::{JArray, JValue},
 };
+use regex::Regex;
 
 use super::measure::Size;
 use crate::query::jsonata::{
@@ -226,13 +231,31 @@ fn count(text: &str, pattern: &JValue, meter: &Meter) -> Result<usize, Evaluator
         JValue::String(pattern) => Ok(text.matches(&**pattern).count()),
         JValue::Regex { pattern, flags } => {
             bearable(text, pattern, flags, meter)?;
-            match string::build_regex(pattern, flags) {
-                Ok(regex) => Ok(regex.find_iter(text).count()),
-                Err(_) => Ok(0),
-            }
+            Ok(compiled(pattern, flags).map_or(0, |regex| regex.find_iter(text).count()))
         }
         _ => Ok(0),
     }
+}
+
+/// Most regular expressions that a thread keeps.
+const MAX_COMPILED: usize = 32;
+
+thread_local! {
+    /// The regular expressions that were compiled last, with pattern and flags: compiling takes longer than most searches.
+    static COMPILED: RefCell<VecDeque<(Rc<str>, Rc<str>, Regex)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// A regular expression as the base compiles it.
+fn compiled(pattern: &Rc<str>, flags: &Rc<str>) -> Option<Regex> {
+    COMPILED.with_borrow_mut(|known| {
+        if let Some((_, _, regex)) = known.iter().find(|(text, with, _)| text == pattern && with == flags) {
+            return Some(regex.clone());
+        }
+        let regex = string::build_regex(pattern, flags).ok()?;
+        known.truncate(MAX_COMPILED - 1);
+        known.push_front((Rc::clone(pattern), Rc::clone(flags), regex.clone()));
+        Some(regex)
+    })
 }
 
 /// The larger a regular expression, the shorter the text may be: matching may take time in proportion to both.
