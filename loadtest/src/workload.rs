@@ -1,4 +1,4 @@
-//! The built-in workloads W1 to W5 and those read from a user's files.
+//! The built-in workloads W1 to W5, W2 in both languages, and those read from a user's files.
 
 use crate::failure::{Context, Failure};
 use clap::ValueEnum;
@@ -18,6 +18,9 @@ pub(crate) enum BuiltIn {
     W1,
     /// Pass with template and intrinsic, Choice, Pass, Pass with ResultPath, Succeed.
     W2,
+    /// W2 in JSONata.
+    #[value(name = "w2-jsonata")]
+    W2Jsonata,
     /// An inline Map over ten items.
     W3,
     /// One Task, the Lambda function `echo`; the server needs a Lambda endpoint, for example `loadtest baseline`.
@@ -49,6 +52,11 @@ impl BuiltIn {
             Self::W2 => (
                 "loadtest-w2",
                 include_str!("../../benches/definitions/w2.asl.json"),
+                include_str!("../../benches/definitions/w2.input.json"),
+            ),
+            Self::W2Jsonata => (
+                "loadtest-w2-jsonata",
+                include_str!("../../benches/definitions/w2-jsonata.asl.json"),
                 include_str!("../../benches/definitions/w2.input.json"),
             ),
             Self::W3 => (

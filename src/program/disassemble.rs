@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use super::{FieldPlan, Instruction, InstructionId, ItemsPlan, Program, RulePlan, Table, WaitPlan};
+use super::{
+    ExpressionPlan, FieldPlan, Instruction, InstructionId, ItemsPlan, Program, RulePlan, Table, TemplateId,
+    TemplatePlan, WaitPlan,
+};
 
 impl Program {
     /// The instruction listing that `expressway disassemble` prints.
@@ -39,7 +42,7 @@ impl Program {
                 let (timeout, heartbeat) = (self.field(task.timeout.as_ref()), self.field(task.heartbeat.as_ref()));
                 ("TimeLimit", format!("timeout {timeout}, heartbeat {heartbeat}"))
             }
-            Instruction::Parameters(template) => ("Parameters", self.templates[template.index()].to_string()),
+            Instruction::Parameters(template) => ("Parameters", self.template(template)),
             Instruction::Result(value) => ("Result", shorten(&self.values[value.index()].to_json())),
             Instruction::Task(task) => ("Task", self.tasks[task.index()].resource.to_string()),
             Instruction::Wait(wait) => (
@@ -47,8 +50,8 @@ impl Program {
                 match &self.waits[wait.index()] {
                     WaitPlan::Milliseconds(time) => format!("{time} ms"),
                     WaitPlan::Until(time) => format!("until {time} ms since 1970"),
-                    WaitPlan::SecondsExpression(expression) => format!("seconds {expression}"),
-                    WaitPlan::TimestampExpression(expression) => format!("until {expression}"),
+                    WaitPlan::SecondsExpression(expression) => format!("seconds {}", way(expression)),
+                    WaitPlan::TimestampExpression(expression) => format!("until {}", way(expression)),
                     WaitPlan::SecondsPath(path) => format!("seconds {}", self.paths[path.index()].text()),
                     WaitPlan::TimestampPath(path) => format!("until {}", self.paths[path.index()].text()),
                 },
@@ -59,7 +62,7 @@ impl Program {
                 for (rule, target) in &choice.rules {
                     let _ = match rule {
                         RulePlan::Condition(condition) => write!(text, "{condition} → {}, ", target.0),
-                        RulePlan::Expression(expression) => write!(text, "{expression} → {}, ", target.0),
+                        RulePlan::Expression(expression) => write!(text, "{} → {}, ", way(expression), target.0),
                         RulePlan::Constant(holds) => write!(text, "{holds} → {}, ", target.0),
                     };
                 }
@@ -76,11 +79,11 @@ impl Program {
                 let _ = match &map.items {
                     None => Ok(()),
                     Some(ItemsPlan::Path(path)) => write!(text, ", items {}", self.paths[path.index()].text()),
-                    Some(ItemsPlan::Expression(expression)) => write!(text, ", items {expression}"),
-                    Some(ItemsPlan::Template(template)) => write!(text, ", items {}", self.templates[template.index()]),
+                    Some(ItemsPlan::Expression(expression)) => write!(text, ", items {}", way(expression)),
+                    Some(ItemsPlan::Template(template)) => write!(text, ", items {}", self.template(*template)),
                 };
                 if let Some(template) = map.selector {
-                    let _ = write!(text, ", selector {}", self.templates[template.index()]);
+                    let _ = write!(text, ", selector {}", self.template(template));
                 }
                 ("Map", text)
             }
@@ -91,10 +94,10 @@ impl Program {
                     format!("error {}, cause {}", self.field(fail.error.as_ref()), self.field(fail.cause.as_ref())),
                 )
             }
-            Instruction::Arguments(template) => ("Arguments", self.templates[template.index()].to_string()),
-            Instruction::Output(template) => ("Output", self.templates[template.index()].to_string()),
-            Instruction::ResultSelector(template) => ("ResultSelector", self.templates[template.index()].to_string()),
-            Instruction::Assign(template) => ("Assign", self.templates[template.index()].to_string()),
+            Instruction::Arguments(template) => ("Arguments", self.template(template)),
+            Instruction::Output(template) => ("Output", self.template(template)),
+            Instruction::ResultSelector(template) => ("ResultSelector", self.template(template)),
+            Instruction::Assign(template) => ("Assign", self.template(template)),
             Instruction::ResultPath(path) => ("ResultPath", self.reference_paths[path.index()].text().into()),
             Instruction::DiscardResult => ("DiscardResult", String::new()),
             Instruction::OutputPath(path) => ("OutputPath", self.paths[path.index()].text().into()),
@@ -121,15 +124,42 @@ impl Program {
         Ok(())
     }
 
+    /// A template; of one in JSONata, which of its expressions run as programs of our own and which in the base.
+    fn template(&self, template: TemplateId) -> String {
+        let template = &self.templates[template.index()];
+        let mut text = template.to_string();
+        let TemplatePlan::Jsonata { template, .. } = template else { return text };
+        let (mut fast, mut others) = (0, Vec::new());
+        template.for_each_expression(&mut |expression| {
+            if expression.is_fast() {
+                fast += 1;
+            } else {
+                others.push(shorten(&expression.to_string()));
+            }
+        });
+        if fast > 0 {
+            let _ = write!(text, ", {fast} fast");
+        }
+        if !others.is_empty() {
+            let _ = write!(text, ", base: {}", others.join(" "));
+        }
+        text
+    }
+
     fn field(&self, field: Option<&FieldPlan>) -> String {
         match field {
             None => "none".into(),
             Some(FieldPlan::Literal(value)) => shorten(&value.to_json()),
             Some(FieldPlan::Path(path)) => self.paths[path.index()].text().into(),
-            Some(FieldPlan::Expression(expression)) => expression.to_string(),
+            Some(FieldPlan::Expression(expression)) => way(expression),
             Some(FieldPlan::Intrinsic(_)) => "intrinsic".into(),
         }
     }
+}
+
+/// An expression and the way it runs.
+fn way(plan: &ExpressionPlan) -> String {
+    format!("{plan} {}", if plan.expression.is_fast() { "(fast)" } else { "(base)" })
 }
 
 fn places(targets: &[InstructionId]) -> String {
