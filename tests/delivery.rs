@@ -140,7 +140,8 @@ impl Source for Broker {
     fn fetch(&mut self, most: usize) -> LocalBoxFuture<'_, Result<Fetched, BrokerError>> {
         Box::pin(async move {
             sleep(pause(&self.0, 5)).await;
-            if one_in(&self.0, self.0.borrow().trouble.fetch_error) {
+            let trouble = self.0.borrow().trouble;
+            if one_in(&self.0, trouble.fetch_error) {
                 return Err(BrokerError::new("simulated"));
             }
             let deliveries = self.ready(most);
@@ -165,8 +166,7 @@ impl Acknowledger for Ear {
             let trouble = self.0.borrow().trouble;
             // Some were told of when the connection broke.
             let error = one_in(&self.0, trouble.settle_error);
-            let told =
-                if error { self.0.borrow_mut().random.usize(..=settlements.len()) } else { settlements.len() };
+            let told = if error { self.0.borrow_mut().random.usize(..=settlements.len()) } else { settlements.len() };
             let world = &mut *self.0.borrow_mut();
             for (receipt, settlement) in &settlements[..told] {
                 let message = &mut world.messages[receipt.parse::<usize>().unwrap()];
@@ -506,7 +506,8 @@ fn stopped(drain_timeout: Duration, seed: u64) -> (Ends, u64) {
     let world = world.borrow();
     let held = world.messages.iter().filter(|message| message.due.is_some() && message.held).count();
     assert_eq!(held, 0, "seed {seed}: what had not ended was handed back");
-    let twice = world.messages.iter().map(|message| (message.published + message.dead_lettered).saturating_sub(1)).sum();
+    let twice =
+        world.messages.iter().map(|message| (message.published + message.dead_lettered).saturating_sub(1)).sum();
     (ends, twice)
 }
 

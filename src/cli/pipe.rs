@@ -106,8 +106,7 @@ fn run(settings: Settings) -> Result<bool, String> {
         builder = builder.shards(shards);
     }
     let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| Home::default().region);
-    let (builder, services) =
-        with_services(builder, &settings.services, &region, settings.lambda_endpoint.as_deref())?;
+    let (builder, services) = with_services(builder, &settings.services, &region, settings.lambda_endpoint.as_deref())?;
     let runtime = builder.build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let supervisor = tokio::runtime::Builder::new_current_thread()

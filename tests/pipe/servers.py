@@ -80,6 +80,7 @@ class Nats:
         self.file.readline()
         self.send(b'CONNECT {"verbose":false,"headers":true}\r\nPING\r\n')
         self.subscriptions = 0
+        self.waiting = []
         self.read_until_pong()
 
     def send(self, data):
@@ -95,6 +96,8 @@ class Nats:
 
     def message(self):
         """The next message: subject, reply, headers, payload."""
+        if self.waiting:
+            return self.waiting.pop(0)
         while True:
             line = self.file.readline()
             if not line:
@@ -122,7 +125,12 @@ class Nats:
         number = self.subscribe(inbox)
         payload = json.dumps(body).encode() if body is not None else b""
         self.send(f"UNSUB {number} 1\r\nPUB {subject} {inbox} {len(payload)}\r\n".encode() + payload + b"\r\n")
-        answer = json.loads(self.message()[3])
+        # A new consumer may deliver before the answer comes that it was made.
+        early = []
+        while (message := self.message())[0] != inbox:
+            early.append(message)
+        self.waiting.extend(early)
+        answer = json.loads(message[3])
         if "error" in answer:
             raise RuntimeError(f"{subject}: {answer['error']}")
         return answer

@@ -5,12 +5,7 @@
 //! a redelivery: entries that are to be delivered again are kept here until then, by their ids, and are shown as in progress
 //! meanwhile.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use redis::{
@@ -188,7 +183,12 @@ impl RedisSource {
         pipeline.cmd("XINFO").arg("GROUPS").arg(&settings.stream);
         let answer = self.ask::<(StreamAutoClaimReply, StreamInfoGroupsReply)>(&pipeline).await;
         let (reply, groups) = answer.inspect_err(|_| self.group_exists = false)?;
-        self.lag = groups.groups.iter().find(|group| group.name == settings.group).and_then(|group| group.lag).map(|lag| lag as u64);
+        self.lag = groups
+            .groups
+            .iter()
+            .find(|group| group.name == settings.group)
+            .and_then(|group| group.lag)
+            .map(|lag| lag as u64);
         if reply.next_stream_id == "0-0" {
             // All have been looked at: not again for a while.
             self.next_claim = Instant::now() + settings.patience / 4;
