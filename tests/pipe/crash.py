@@ -145,10 +145,12 @@ ack_wait = {options.ack_wait}
                 broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
         self.log = open(pathlib.Path(scratch) / "log", "w+")
         self.processes = [None] * len(self.configs)
+        self.begun = [0.0] * len(self.configs)
 
     def start(self, node=0):
         command = [binary(), "pipe", "--config", str(self.configs[node]), "--progress", "1"]
         self.processes[node] = subprocess.Popen(command, stderr=self.log)
+        self.begun[node] = time.monotonic()
 
     def start_all(self):
         for node in range(len(self.configs)):
@@ -159,6 +161,8 @@ ack_wait = {options.ack_wait}
         self.processes[0].wait()
 
     def stop(self, node=0):
+        # A process that has not begun to catch signals ends at once.
+        time.sleep(max(0, self.begun[node] + 1 - time.monotonic()))
         self.processes[node].send_signal(signal.SIGTERM)
         status = self.processes[node].wait(60)
         if status != 0:

@@ -193,8 +193,16 @@ impl Source for NatsSource {
                     }
                 }
             }
-            match timeout(FLUSH, client.flush()).await {
-                Ok(flushed) => flushed.map_err(BrokerError::new),
+            // A message to ourselves comes back after the server has read what was sent before it. Bytes that were only
+            // written to the socket may get lost when the process ends.
+            let echo = async {
+                let inbox = client.new_inbox();
+                let mut answers = client.subscribe(inbox.clone()).await.map_err(BrokerError::new)?;
+                client.publish(inbox, Bytes::new()).await.map_err(BrokerError::new)?;
+                answers.next().await.map(drop).ok_or_else(|| BrokerError::new("the connection was closed"))
+            };
+            match timeout(FLUSH, echo).await {
+                Ok(echoed) => echoed,
                 Err(_) => Err(BrokerError::new("the last acknowledgements were not sent in time")),
             }
         })

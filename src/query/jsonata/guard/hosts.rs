@@ -240,9 +240,12 @@ fn count(text: &str, pattern: &JValue, meter: &Meter) -> Result<usize, Evaluator
 /// Most regular expressions that a thread keeps.
 const MAX_COMPILED: usize = 32;
 
+/// Pattern, flags, and what they compile to.
+type Compiled = (Rc<str>, Rc<str>, Regex);
+
 thread_local! {
-    /// The regular expressions that were compiled last, with pattern and flags: compiling takes longer than most searches.
-    static COMPILED: RefCell<VecDeque<(Rc<str>, Rc<str>, Regex)>> = const { RefCell::new(VecDeque::new()) };
+    /// The regular expressions that were compiled last: compiling takes longer than most searches.
+    static COMPILED: RefCell<VecDeque<Compiled>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// A regular expression as the base compiles it.
