@@ -308,6 +308,23 @@ impl Runtime {
         Ok(name.into())
     }
 
+    /// The state machine of an ARN with the test case of executions that are started by it: what stands behind a `#`, as for
+    /// Step Functions Local, or the default one. None when there is no such state machine.
+    ///
+    /// # Errors
+    /// [`TestCaseError`] when the ARN names a test case that does not exist or has errors.
+    pub fn find(&self, arn: &str) -> Result<Option<FoundStateMachine>, TestCaseError> {
+        if let Some(record) = self.registry().get(arn) {
+            let test_case = self.default_test_case(&record.identity.name);
+            return Ok(Some((record, test_case)));
+        }
+        // Names have no `#`, so that only an ARN with a test case does.
+        let named = arn.split_once('#').and_then(|(arn, test_case)| Some((self.registry().get(arn)?, test_case)));
+        let Some((record, test_case)) = named else { return Ok(None) };
+        let test_case = self.test_case(&record.identity.name, test_case)?;
+        Ok(Some((record, Some(test_case))))
+    }
+
     /// The test case of executions of a state machine that are started without one; none when the state machine does not have
     /// it. One with errors fails the tasks of its executions with `States.Runtime`.
     #[must_use]
@@ -375,6 +392,9 @@ impl Runtime {
     }
 }
 
+/// A state machine, and the test case of executions that are started with it.
+pub type FoundStateMachine = (Arc<StateMachineRecord>, Option<Arc<str>>);
+
 /// The state machines of a runtime, for handlers that the runtime itself holds.
 #[derive(Clone)]
 pub struct LocalMachines(Weak<Inner>);
@@ -382,7 +402,8 @@ pub struct LocalMachines(Weak<Inner>);
 impl StateMachines for LocalMachines {
     fn start(&self, nested: NestedStart) -> Result<NestedExecution, NestedError> {
         let runtime = Runtime(self.0.upgrade().ok_or(NestedError::Refused)?);
-        let machine = runtime.registry().get(&nested.machine_arn).ok_or(NestedError::DoesNotExist)?;
+        let found = runtime.find(&nested.machine_arn).map_err(|error| NestedError::TestCase(error.0))?;
+        let (machine, test_case) = found.ok_or(NestedError::DoesNotExist)?;
         let program = machine.program.as_ref().ok_or(NestedError::NotExpress)?;
         if let Some(name) = &nested.name {
             check_name(name).map_err(|error| NestedError::InvalidName(error.to_string()))?;
@@ -394,7 +415,7 @@ impl StateMachines for LocalMachines {
             input: nested.input,
             synchronous: nested.synchronous,
             depth: nested.depth,
-            test_case: runtime.default_test_case(&machine.identity.name),
+            test_case,
         };
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.

@@ -91,12 +91,13 @@ fn run(settings: Settings) -> Result<bool, String> {
     let lambda_endpoint = settings.lambda_endpoint.as_deref();
     let (builder, services) = with_services(builder, &settings.services, &region, lambda_endpoint)?;
     settings.simulation.check_default()?;
+    let simulation = settings.simulation;
     let runtime =
-        settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+        simulation.clone().apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
-        settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;
+        settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory, simulation)).transpose()?;
     let server = Server::start(&runtime, ServerSettings { listen: settings.listen, accept: settings.accept }, throttle)
         .map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
     let supervisor = tokio::runtime::Builder::new_current_thread()

@@ -18,7 +18,7 @@ use crate::{
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
-    runtime::{StartError, Started},
+    runtime::{FoundStateMachine, StartError, Started},
     value::{Text, escape_into},
 };
 
@@ -84,23 +84,16 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     Ok(Admitted { record, program, start })
 }
 
-/// The state machine of an ARN, and the test case to run: what stands behind a `#`, as for Step Functions Local, or the
-/// default one.
-fn find(context: &Context, arn: &str) -> Result<(Arc<StateMachineRecord>, Option<Arc<str>>), ApiError> {
-    let runtime = context.shard.runtime();
-    if let Some(record) = context.registry().get(arn) {
-        let test_case = runtime.default_test_case(&record.identity.name);
-        return Ok((record, test_case));
+/// The state machine of an ARN, and the test case to run.
+fn find(context: &Context, arn: &str) -> Result<FoundStateMachine, ApiError> {
+    match context.shard.runtime().find(arn) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => {
+            Arn::parse_state_machine(arn)?;
+            Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into())
+        }
+        Err(error) => Err(ApiError::validation(error.0)),
     }
-    // Names have no `#`, so that only an ARN with a test case does.
-    if let Some((machine_arn, test_case)) = arn.split_once('#')
-        && let Some(record) = context.registry().get(machine_arn)
-    {
-        let test_case = runtime.test_case(&record.identity.name, test_case);
-        return Ok((record, Some(test_case.map_err(|error| ApiError::validation(error.0))?)));
-    }
-    Arn::parse_state_machine(arn)?;
-    Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into())
 }
 
 /// Why a machine without a program does not start.
