@@ -175,6 +175,19 @@ impl Value {
         }
     }
 
+    /// Whether it has more bytes than `bytes`, written as compact JSON. A string that is short enough, however many escapes it
+    /// should need, is not looked through to say so.
+    #[inline]
+    #[must_use]
+    pub(crate) fn is_larger_than(&self, bytes: usize) -> bool {
+        /// What becomes of a control character: `\\u0000`.
+        const MAX_ESCAPED_BYTES: usize = 6;
+        match &self.0 {
+            Repr::String(text) if text.len() * MAX_ESCAPED_BYTES + 2 <= bytes => false,
+            _ => self.json_size() > bytes,
+        }
+    }
+
     /// How deep containers are nested in this value: 0 for scalars. A node counts as the limit of its parser at most.
     #[must_use]
     pub fn depth(&self) -> u32 {

@@ -172,6 +172,19 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The text of a number that came in as text; `None` for anything else, and for numbers that were computed.
+    #[inline]
+    #[must_use]
+    pub fn as_number_text(self) -> Option<&'a str> {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Node(document, node))) => ValueRef::node(document, *node).as_number_text(),
+            Borrowed::Built(_) => None,
+            Borrowed::Node(document, place) => {
+                matches!(document.kind(place), NodeKind::Integer | NodeKind::Decimal).then(|| document.raw(place))
+            }
+        }
+    }
+
     /// Whether this is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
@@ -293,19 +306,7 @@ impl<'a> ObjectView<'a> {
                 Repr::Object(object) => object.get(key).map(Value::as_ref),
                 _ => None,
             },
-            Borrowed::Node(document, place) => {
-                let (mut place, end) = document.inside(place);
-                while place < end {
-                    let value = document.next(place);
-                    let may_be =
-                        document.raw_size(place) == key.len() + 2 || document.kind(place) == NodeKind::EscapedString;
-                    if may_be && document.string(place) == key {
-                        return Some(ValueRef::node(document, value));
-                    }
-                    place = document.next(value);
-                }
-                None
-            }
+            Borrowed::Node(document, place) => document.find(place, key).map(|value| ValueRef::node(document, value)),
         }
     }
 
