@@ -14,7 +14,7 @@ use crate::{
     engine::{Engine, EngineOptions},
     model::{
         arn::Home,
-        execution::{ExecutionName, ExecutionStart},
+        execution::{ExecutionName, ExecutionStart, MachineIdentity},
         machine_type::MachineType,
         quota::DEFAULT_MAX_IN_FLIGHT,
     },
@@ -257,8 +257,8 @@ impl Runtime {
     /// # Errors
     /// [`StartError`] when it is not started: too many are in flight, the runtime shuts down, or the machine is not Express.
     pub fn start(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start(program, self.execution(machine, input, false, None))
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
+        self.0.engine.start(machine.program, self.execution(machine.identity, input, false, None))
     }
 
     /// Starts an execution on the calling thread, which is the fastest: one that never waits has ended when this returns,
@@ -268,8 +268,8 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::start`].
     pub fn start_sync(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start_here(program, self.execution(machine, input, true, None))
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
+        self.0.engine.start_here(machine.program, self.execution(machine.identity, input, true, None))
     }
 
     /// This runtime's state machines as tasks start them; it does not keep the runtime alive.
@@ -288,9 +288,9 @@ impl Runtime {
         test_case: &str,
         input: Value,
     ) -> Result<Completion, StartTestCaseError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
         let test_case = self.test_case(&machine.identity.name, test_case)?;
-        Ok(self.0.engine.start_here(program, self.execution(machine, input, true, Some(test_case)))?)
+        Ok(self.0.engine.start_here(machine.program, self.execution(machine.identity, input, true, Some(test_case)))?)
     }
 
     /// A test case of a state machine, checked: what
@@ -335,14 +335,14 @@ impl Runtime {
 
     fn execution(
         &self,
-        machine: &StateMachineRecord,
+        machine: Arc<MachineIdentity>,
         input: Value,
         synchronous: bool,
         test_case: Option<Arc<str>>,
     ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
-        let test_case = test_case.or_else(|| self.default_test_case(&machine.identity.name));
-        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0, test_case }
+        let test_case = test_case.or_else(|| self.default_test_case(&machine.name));
+        ExecutionStart { machine, name, input, synchronous, depth: 0, test_case }
     }
 
     /// The state machines.
@@ -404,7 +404,7 @@ impl StateMachines for LocalMachines {
         let runtime = Runtime(self.0.upgrade().ok_or(NestedError::Refused)?);
         let found = runtime.find(&nested.machine_arn).map_err(|error| NestedError::TestCase(error.0))?;
         let (machine, test_case) = found.ok_or(NestedError::DoesNotExist)?;
-        let program = machine.program.as_ref().ok_or(NestedError::NotExpress)?;
+        let machine = machine.on_this_thread().ok_or(NestedError::NotExpress)?;
         if let Some(name) = &nested.name {
             check_name(name).map_err(|error| NestedError::InvalidName(error.to_string()))?;
         }
@@ -420,9 +420,9 @@ impl StateMachines for LocalMachines {
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.
         let started = if nested.synchronous {
-            runtime.0.engine.start_here(program, start)
+            runtime.0.engine.start_here(machine.program, start)
         } else {
-            runtime.0.engine.start(program, start)
+            runtime.0.engine.start(machine.program, start)
         };
         let completion = started.map_err(|_| NestedError::Refused)?;
         Ok(NestedExecution {
@@ -464,7 +464,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+    pub fn start(&self, program: Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
         self.shard.start(program, start)
     }
 
@@ -472,7 +472,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start_sync(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Started, StartError> {
+    pub fn start_sync(&self, program: Arc<Program>, start: ExecutionStart) -> Result<Started, StartError> {
         self.shard.start_sync(program, start, None)
     }
 
@@ -482,7 +482,7 @@ impl Shard {
     /// [`StartError`] when it is not started.
     pub fn start_traced(
         &self,
-        program: &Arc<Program>,
+        program: Arc<Program>,
         start: ExecutionStart,
         recorder: BoundedRecorder,
     ) -> Result<Started, StartError> {

@@ -161,7 +161,7 @@ fn start(
     stopped: &watch::Receiver<bool>,
     ended: &mpsc::UnboundedSender<Ends>,
 ) -> Result<Running, String> {
-    let program = Arc::new(load::program(&pipe.machine)?);
+    let program = Arc::new(load::program(&pipe.machine)?.0);
     let home = Home::default();
     let machine_name = pipe.machine_name();
     let machine = Arc::new(MachineIdentity {

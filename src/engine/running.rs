@@ -66,10 +66,10 @@ impl Pending {
 }
 
 impl Running {
-    pub(super) fn new(program: &Arc<Program>, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
+    pub(super) fn new(program: Arc<Program>, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
         Self {
-            execution: Execution::new(program, start, seed, now_ms),
-            program: Arc::clone(program),
+            execution: Execution::new(&program, start, seed, now_ms),
+            program,
             completer: None,
             recorder: None,
             key: ExecutionKey { place: u32::MAX, generation: 0 },

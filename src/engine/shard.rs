@@ -142,7 +142,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when too many executions are in flight, or none are started any more.
-    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+    pub fn start(&self, program: Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
         self.0.shared.admit(self.counters())?;
         self.begin(program, start, None, false);
         Ok(())
@@ -154,7 +154,7 @@ impl Shard {
     /// [`StartError`] when too many executions are in flight, or none are started any more.
     pub fn start_sync(
         &self,
-        program: &Arc<Program>,
+        program: Arc<Program>,
         start: ExecutionStart,
         recorder: Option<BoundedRecorder>,
     ) -> Result<Started, StartError> {
@@ -178,7 +178,7 @@ impl Shard {
     }
 
     /// Begins an execution; `counted` when it counts as in flight since it was queued.
-    fn begin(&self, program: &Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
+    fn begin(&self, program: Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         let mut effects = Vec::new();
         let progress = running.begin(&self.0.shared, &mut Place::Shard, &mut effects);
@@ -479,7 +479,7 @@ impl Shard {
         for _ in 0..BATCH {
             match mailbox.pop() {
                 None => return,
-                Some(Message::Start(queued)) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                Some(Message::Start(queued)) => self.begin(queued.program, queued.start, Some(queued.completer), true),
                 Some(Message::Adopt(running, effects, yielded)) => self.adopt(running, effects, yielded),
                 Some(Message::Service(service)) => {
                     tokio::task::spawn_local(service(self.clone()));
@@ -497,7 +497,7 @@ impl Shard {
                 return count > 0;
             }
             match post.steal() {
-                Some(queued) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                Some(queued) => self.begin(queued.program, queued.start, Some(queued.completer), true),
                 None => return count > 0,
             }
         }

@@ -54,7 +54,7 @@ pub struct Outcome {
 }
 
 /// What executions of a state machine know about it: the names in the context object and in ARNs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MachineIdentity {
     /// `$$.StateMachine.Id`.
     pub arn: String,

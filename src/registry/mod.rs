@@ -9,6 +9,7 @@ mod name;
 mod page;
 mod record;
 mod tag;
+mod thread_machine;
 
 #[cfg(feature = "server")]
 use std::sync::OnceLock;
@@ -26,6 +27,7 @@ pub use self::{
     page::Page,
     record::StateMachineRecord,
     tag::Tag,
+    thread_machine::ThreadMachine,
 };
 use crate::{
     asl::{self, Checked, VariableReferences},

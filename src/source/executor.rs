@@ -41,7 +41,7 @@ impl Execute for ShardExecutor {
         let name = ExecutionName { name: None, id: self.shard.random() };
         let machine = Arc::clone(&self.machine);
         let start = ExecutionStart { machine, name, input, synchronous: false, depth: 0, test_case: None };
-        match self.shard.start_sync(&self.program, start) {
+        match self.shard.start_sync(Arc::clone(&self.program), start) {
             Ok(Started::Ended(outcome)) => Execution::Ended(Box::new(outcome)),
             Ok(Started::Running(completion)) => Execution::Running(Box::pin(completion)),
             Err(error) => Execution::Refused(error),

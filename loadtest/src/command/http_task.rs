@@ -198,7 +198,7 @@ fn executions(
             let program = record.program.clone().expect("machines that were published have a program");
             let calls = paced(rate, duration, || {
                 // A start that is refused is missing from the counts.
-                let _ = shard.start(&program, input(&shard, &record, BODY));
+                let _ = shard.start(Arc::clone(&program), input(&shard, &record, BODY));
             })
             .await;
             let runtime = shard.runtime().clone();

@@ -17,7 +17,7 @@ use crate::{
         machine_type::MachineType,
     },
     program::Program,
-    registry::{RegistryError, StateMachineRecord, check_name},
+    registry::{RegistryError, StateMachineRecord, ThreadMachine, check_name},
     runtime::{FoundStateMachine, StartError, Started},
     value::{Text, escape_into},
 };
@@ -39,7 +39,7 @@ pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>,
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
     let execution_arn = start.name.arn(&record.identity);
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
-    context.shard.start(&program, start).inspect_err(refused)?;
+    context.shard.start(program, start).inspect_err(refused)?;
     let mut reply = Vec::with_capacity(execution_arn.len() + 64);
     reply.extend_from_slice(b"{\"executionArn\":\"");
     reply.extend_from_slice(execution_arn.as_bytes());
@@ -55,7 +55,7 @@ pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Resu
     let Admitted { record, program, start } = admit(context, Action::StartSyncExecution, &mut request)?;
     let name = start.name.clone();
     let refused = |_: &StartError| context.throttle.count(Action::StartSyncExecution);
-    let started = context.shard.start_sync(&program, start).inspect_err(refused)?;
+    let started = context.shard.start_sync(program, start).inspect_err(refused)?;
     let outcome = match started {
         Started::Ended(outcome) => outcome,
         Started::Running(completion) => completion.await?,
@@ -66,7 +66,9 @@ pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Resu
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
 fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> Result<Admitted, ApiError> {
     let (record, test_case) = find(context, &request.state_machine_arn)?;
-    let Some(program) = record.program.clone() else { return Err(not_express(action, record.machine_type)) };
+    let Some(ThreadMachine { program, identity: machine }) = record.on_this_thread() else {
+        return Err(not_express(action, record.machine_type));
+    };
     if !context.throttle.admits_start(action, &record.bucket) {
         return Err(ApiError::throttled());
     }
@@ -78,7 +80,6 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
         Err(error) => return Err(invalid_input(&error, &request.input_token)),
     };
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
-    let machine = Arc::clone(&record.identity);
     let synchronous = action == Action::StartSyncExecution;
     let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
     Ok(Admitted { record, program, start })

@@ -76,7 +76,7 @@ fn measure_with(handler: impl Fn(RuntimeBuilder) -> RuntimeBuilder) -> Result<Ti
 
 fn on_shard(shard: &Shard, contender: &Contender, input: Value) -> Option<expressway::model::execution::Outcome> {
     let program = contender.machine.program.as_ref()?;
-    match shard.start_sync(program, start_of(shard, &contender.machine, input, None)).ok()? {
+    match shard.start_sync(Arc::clone(program), start_of(shard, &contender.machine, input, None)).ok()? {
         Started::Ended(outcome) => Some(outcome),
         Started::Running(_) => None,
     }
