@@ -314,7 +314,7 @@ impl Runtime {
     /// # Errors
     /// [`TestCaseError`] when the ARN names a test case that does not exist or has errors.
     pub fn find(&self, arn: &str) -> Result<Option<FoundStateMachine>, TestCaseError> {
-        if let Some(record) = self.registry().get(arn) {
+        if let Some(record) = self.registry().get_on_this_thread(arn) {
             let test_case = self.default_test_case(&record.identity.name);
             return Ok(Some((record, test_case)));
         }

@@ -1,14 +1,19 @@
 //! State machines as one thread has them.
 //!
-//! Each execution counts references to its machine's program, to constants in it and to its identity. Were these the same for
-//! all threads, every start would wait for the cache line on which another thread counts. So a thread that starts a machine
-//! often gets a copy of its own, compiled once more from the definition.
+//! Each execution counts references to its machine's program, to constants in it and to its identity, and finding the machine
+//! counts on the map's lock. Were these the same for all threads, every start would wait for the cache line on which another
+//! thread counts. So a thread that starts a machine often gets a copy of its own, compiled once more from the definition, and
+//! remembers where it found it.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use foldhash::fast::RandomState;
 
-use super::{StateMachineRecord, check_definition};
+use super::{Registry, StateMachineRecord, check_definition};
 use crate::{
     model::{execution::MachineIdentity, machine_type::MachineType},
     program::Program,
@@ -52,6 +57,81 @@ struct Known {
 thread_local! {
     /// By the address of the record's identity.
     static MACHINES: RefCell<HashMap<usize, Known, RandomState>> = RefCell::default();
+    /// By ARN, what a registry has.
+    static FOUND: RefCell<HashMap<Box<str>, Found, RandomState>> = RefCell::default();
+}
+
+/// A record that a thread has looked up.
+struct Found {
+    /// That of the registry before the record was read.
+    generation: u64,
+    shared: Arc<StateMachineRecord>,
+    /// The same with the thread's own program and identity, once it has them.
+    own: Option<Arc<StateMachineRecord>>,
+}
+
+impl Registry {
+    /// As [`Registry::get`], for a start on the calling thread: nothing is written that other threads write on, once this
+    /// thread has started the machine often.
+    #[inline]
+    #[must_use]
+    pub fn get_on_this_thread(&self, arn: &str) -> Option<Arc<StateMachineRecord>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        FOUND.with_borrow_mut(|machines| match machines.get_mut(arn) {
+            Some(found) if found.generation == generation => Some(found.start()),
+            _ => self.look_up(arn, generation, machines),
+        })
+    }
+
+    #[cold]
+    fn look_up(
+        &self,
+        arn: &str,
+        generation: u64,
+        machines: &mut HashMap<Box<str>, Found, RandomState>,
+    ) -> Option<Arc<StateMachineRecord>> {
+        let Some(shared) = self.get(arn) else {
+            machines.remove(arn);
+            return None;
+        };
+        if machines.len() >= MAX_THREAD_MACHINES {
+            machines.clear();
+        }
+        let found = match machines.get_mut(arn) {
+            // Another machine has changed.
+            Some(found) if Arc::ptr_eq(&found.shared, &shared) => {
+                found.generation = generation;
+                found
+            }
+            _ => {
+                machines.insert(arn.into(), Found { generation, shared, own: None });
+                machines.get_mut(arn)?
+            }
+        };
+        Some(found.start())
+    }
+}
+
+impl Found {
+    #[inline]
+    fn start(&mut self) -> Arc<StateMachineRecord> {
+        match &self.own {
+            Some(own) => Arc::clone(own),
+            None => self.start_shared(),
+        }
+    }
+
+    #[cold]
+    fn start_shared(&mut self) -> Arc<StateMachineRecord> {
+        match self.shared.on_this_thread() {
+            Some(ThreadMachine { program, identity }) if !Arc::ptr_eq(&identity, &self.shared.identity) => {
+                let shared = StateMachineRecord::clone(&self.shared);
+                let own = StateMachineRecord { program: Some(program), identity, ..shared };
+                Arc::clone(self.own.insert(Arc::new(own)))
+            }
+            _ => Arc::clone(&self.shared),
+        }
+    }
 }
 
 impl StateMachineRecord {
@@ -116,6 +196,26 @@ mod tests {
         assert!(Arc::ptr_eq(&record.on_this_thread().unwrap().program, &own.program));
         let elsewhere = std::thread::spawn(move || record.on_this_thread().unwrap().program).join().unwrap();
         assert!(!Arc::ptr_eq(&elsewhere, &own.program));
+    }
+
+    #[test]
+    fn what_is_found_is_what_the_registry_has() {
+        let runtime = Runtime::builder().shards(1).build().unwrap();
+        let (record, registry) = (runtime.publish("m", PASS).unwrap(), runtime.registry());
+        let arn = &record.identity.arn;
+        for _ in 0..STARTS_BEFORE_COPY {
+            assert!(registry.get_on_this_thread(arn).is_some());
+        }
+        let own = registry.get_on_this_thread(arn).unwrap();
+        assert!(!Arc::ptr_eq(&own, &record));
+        runtime.publish("n", PASS).unwrap();
+        assert!(Arc::ptr_eq(&registry.get_on_this_thread(arn).unwrap(), &own));
+        registry.delete(arn).unwrap();
+        assert!(registry.get_on_this_thread(arn).is_none());
+        // Another registry has a machine of the same ARN.
+        let other = Runtime::builder().shards(1).build().unwrap();
+        let published = other.publish("m", PASS).unwrap();
+        assert!(Arc::ptr_eq(&other.registry().get_on_this_thread(arn).unwrap(), &published));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         machine_type::MachineType,
     },
     program::Program,
-    registry::{RegistryError, StateMachineRecord, ThreadMachine, check_name},
+    registry::{RegistryError, StateMachineRecord, check_name},
     runtime::{FoundStateMachine, StartError, Started},
     value::{Text, escape_into},
 };
@@ -66,9 +66,7 @@ pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Resu
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
 fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> Result<Admitted, ApiError> {
     let (record, test_case) = find(context, &request.state_machine_arn)?;
-    let Some(ThreadMachine { program, identity: machine }) = record.on_this_thread() else {
-        return Err(not_express(action, record.machine_type));
-    };
+    let Some(program) = record.program.clone() else { return Err(not_express(action, record.machine_type)) };
     if !context.throttle.admits_start(action, &record.bucket) {
         return Err(ApiError::throttled());
     }
@@ -81,6 +79,7 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     };
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let synchronous = action == Action::StartSyncExecution;
+    let machine = Arc::clone(&record.identity);
     let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
     Ok(Admitted { record, program, start })
 }
