@@ -1,9 +1,14 @@
 //! Connections of one shard: their sockets, and the deadlines that end slow ones.
 //!
 //! # Ground rules
-//! All of this belongs to one shard; nothing here is shared with another thread. Sockets are read into one buffer and replies
-//! written into another, which all connections of the shard use in turn: a connection keeps only what is left over, so that an
-//! idle one keeps nothing. Both are borrowed while requests are answered, and never across a wait.
+//! All of this belongs to one shard; nothing here is shared with another thread. Sockets are read into one buffer, which all
+//! connections of the shard use in turn, and replies are written into buffers that go from hand to hand: a connection keeps
+//! only what is left over, so that an idle one keeps nothing. They are borrowed while requests are answered, and never across
+//! a wait.
+//!
+//! Replies are sent when all connections that have something to say have been read: a connection that has replies goes to
+//! the end of the queue before it sends them. Sending wakes the client, which may well take the core away; so what came
+//! together is answered together first, with everything it takes still in the caches.
 //!
 //! Deadlines cost a request two stores into cells and no timer: a sweep once a second compares when each connection entered
 //! its phase with what the phase may take. So slow heads, slow bodies, clients that do not read their replies, and idle
@@ -145,6 +150,7 @@ impl Connections {
             exchange: Exchange::new(),
             held: Vec::new(),
             unsent: Vec::new(),
+            sent: 0,
             state: State::Reads,
             finishing: false,
         };
@@ -214,8 +220,9 @@ struct Connection<'a, S: Service> {
     exchange: Exchange,
     /// What has been read and not been taken.
     held: Vec<u8>,
-    /// What the socket has not taken.
+    /// Replies that the socket has not taken whole, and how much of them it has.
     unsent: Vec<u8>,
+    sent: usize,
     state: State<S::Waiting>,
     finishing: bool,
 }
@@ -238,6 +245,8 @@ enum State<W> {
 #[derive(PartialEq, Eq)]
 enum Round {
     Done,
+    /// There are replies, to be sent when others have been read.
+    Replied,
     Ended,
 }
 
@@ -254,6 +263,7 @@ impl<S: Service> Connection<'_, S> {
         for _ in 0..MAX_ROUNDS {
             match self.round(context) {
                 Poll::Ready(Ok(Round::Done)) => {}
+                Poll::Ready(Ok(Round::Replied)) => break,
                 // An error means that the client went away.
                 Poll::Ready(Ok(Round::Ended) | Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {
@@ -268,14 +278,12 @@ impl<S: Service> Connection<'_, S> {
     }
 
     fn round(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Round>> {
-        while !self.unsent.is_empty() {
-            let sent = ready!(Pin::new(&mut self.socket).poll_write(context, &self.unsent))?;
-            self.unsent.drain(..sent);
-            release(&mut self.unsent);
+        if !self.unsent.is_empty() {
+            ready!(self.flush(context))?;
         }
         match &mut self.state {
             State::Reads => self.read(context),
-            State::Resumes => Poll::Ready(self.resume(context)),
+            State::Resumes => Poll::Ready(Ok(self.resume())),
             State::Waits(_) => self.wait(context),
             State::Ends { lingers: false } => Poll::Ready(Ok(Round::Ended)),
             State::Ends { lingers: true } => {
@@ -305,24 +313,24 @@ impl<S: Service> Connection<'_, S> {
         }
         if !self.held.is_empty() {
             self.held.extend_from_slice(&input[..read]);
-            return Poll::Ready(self.take_held(context, replies));
+            return Poll::Ready(Ok(self.take_held(replies)));
         }
         let (taken, turn) = self.exchange.take(&input[..read], self.service, replies);
         self.held.extend_from_slice(&input[taken..read]);
-        Poll::Ready(self.send(context, turn, replies))
+        Poll::Ready(Ok(self.reply(turn, replies)))
     }
 
     /// Goes on with what has been read before.
-    fn resume(&mut self, context: &mut Context<'_>) -> io::Result<Round> {
+    fn resume(&mut self) -> Round {
         let mut buffers = self.connections.buffers.borrow_mut();
-        self.take_held(context, &mut buffers.replies)
+        self.take_held(&mut buffers.replies)
     }
 
-    fn take_held(&mut self, context: &mut Context<'_>, replies: &mut Replies) -> io::Result<Round> {
+    fn take_held(&mut self, replies: &mut Replies) -> Round {
         let (taken, turn) = self.exchange.take(&self.held, self.service, replies);
         self.held.drain(..taken);
         release(&mut self.held);
-        self.send(context, turn, replies)
+        self.reply(turn, replies)
     }
 
     /// Looks for the answer that is waited for, and meanwhile whether the client goes away.
@@ -334,9 +342,9 @@ impl<S: Service> Connection<'_, S> {
             let goes_on = self.exchange.answered(reply, replies);
             self.state = State::Resumes;
             if goes_on {
-                return Poll::Ready(self.take_held(context, replies));
+                return Poll::Ready(Ok(self.take_held(replies)));
             }
-            return Poll::Ready(self.send(context, Turn::Ends { lingers: false }, replies));
+            return Poll::Ready(Ok(self.reply(Turn::Ends { lingers: false }, replies)));
         }
         while self.held.len() < MAX_READ_AHEAD_BYTES {
             let read = ready!(read_into(&mut self.socket, context, input))?;
@@ -348,8 +356,8 @@ impl<S: Service> Connection<'_, S> {
         Poll::Pending
     }
 
-    /// Sends replies with one write, and keeps what the socket does not take.
-    fn send(&mut self, context: &mut Context<'_>, turn: Turn<S::Waiting>, replies: &mut Replies) -> io::Result<Round> {
+    /// Takes the replies that there are, and goes on to what comes next.
+    fn reply(&mut self, turn: Turn<S::Waiting>, replies: &mut Replies) -> Round {
         let (state, phase) = match turn {
             Turn::Wants if self.exchange.expects_body() => (State::Reads, Phase::Body),
             Turn::Wants => (State::Reads, Phase::Head),
@@ -363,19 +371,22 @@ impl<S: Service> Connection<'_, S> {
             self.enter(phase);
         }
         if replies.bytes.is_empty() {
-            return Ok(Round::Done);
+            return Round::Done;
         }
-        #[cfg(test)]
-        self.connections.writes.set(self.connections.writes.get() + 1);
-        let sent = match Pin::new(&mut self.socket).poll_write(context, &replies.bytes) {
-            Poll::Ready(sent) => sent,
-            Poll::Pending => Ok(0),
-        };
-        if let Ok(sent) = &sent {
-            self.unsent.extend_from_slice(&replies.bytes[*sent..]);
+        self.unsent = replies.take();
+        Round::Replied
+    }
+
+    /// Sends replies, with one write unless the socket takes less than all of them.
+    fn flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.unsent.len() {
+            #[cfg(test)]
+            self.connections.writes.set(self.connections.writes.get() + 1);
+            self.sent += ready!(Pin::new(&mut self.socket).poll_write(context, &self.unsent[self.sent..]))?;
         }
-        replies.clear();
-        sent.map(|_| Round::Done)
+        self.sent = 0;
+        self.connections.buffers.borrow_mut().replies.give_back(std::mem::take(&mut self.unsent));
+        Poll::Ready(Ok(()))
     }
 
     /// Throws away what the client still sends, until it closes.

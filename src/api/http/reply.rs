@@ -5,6 +5,9 @@ use crate::model::{execution::uuid_digits, time::http_date};
 /// Memory that is kept for replies from one to the next, in bytes.
 const MAX_KEPT_BYTES: usize = 65_536;
 
+/// Buffers that are kept for replies: as many as there are connections that have replies at once, when there are not many.
+const MAX_SPARES: usize = 128;
+
 /// What a reply's body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum ContentType {
@@ -46,13 +49,15 @@ pub(super) struct Replies {
     pub(super) bytes: Vec<u8>,
     /// The body of the reply that is being made.
     pub(super) body: Vec<u8>,
+    /// Where other replies were before they were sent.
+    spares: Vec<Vec<u8>>,
     /// `Date` of all replies (RFC 9110, section 6.6.1), set anew once a second.
     date: [u8; 29],
 }
 
 impl Replies {
     pub(super) fn new(epoch_ms: u64) -> Self {
-        Self { bytes: Vec::new(), body: Vec::new(), date: http_date(epoch_ms) }
+        Self { bytes: Vec::new(), body: Vec::new(), spares: Vec::new(), date: http_date(epoch_ms) }
     }
 
     /// Sets the time that replies bear.
@@ -103,10 +108,17 @@ impl Replies {
         self.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
     }
 
-    /// Forgets replies that have been sent.
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(MAX_KEPT_BYTES);
+    /// Hands the replies over to who sends them.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::replace(&mut self.bytes, self.spares.pop().unwrap_or_default())
+    }
+
+    /// Takes a buffer back when the replies in it are sent.
+    pub(super) fn give_back(&mut self, mut sent: Vec<u8>) {
+        if self.spares.len() < MAX_SPARES && sent.capacity() <= MAX_KEPT_BYTES {
+            sent.clear();
+            self.spares.push(sent);
+        }
     }
 }
 

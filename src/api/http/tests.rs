@@ -75,8 +75,7 @@ fn talk<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Talk {
         loop {
             let (taken, turn) = exchange.take(&held, &echo, &mut replies);
             held.drain(..taken);
-            sent.extend_from_slice(&replies.bytes);
-            replies.clear();
+            sent.append(&mut replies.bytes);
             match turn {
                 Turn::Wants => break,
                 Turn::Full => {}
