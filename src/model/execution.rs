@@ -98,8 +98,9 @@ impl ExecutionName {
     }
 }
 
-/// Appends a number in the form of a version-4 UUID.
-pub fn push_uuid(id: u128, out: &mut String) {
+/// The 36 characters of a number in the form of a version-4 UUID.
+#[must_use]
+pub fn uuid_digits(id: u128) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     /// Where the two digits of each byte stand: hyphens stand in between.
     const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
@@ -109,7 +110,12 @@ pub fn push_uuid(id: u128, out: &mut String) {
         text[place] = HEX[usize::from(byte >> 4)];
         text[place + 1] = HEX[usize::from(byte & 15)];
     }
-    out.push_str(std::str::from_utf8(&text).expect("hexadecimal digits and hyphens are ASCII"));
+    text
+}
+
+/// Appends a number in the form of a version-4 UUID.
+pub fn push_uuid(id: u128, out: &mut String) {
+    out.push_str(std::str::from_utf8(&uuid_digits(id)).expect("hexadecimal digits and hyphens are ASCII"));
 }
 
 /// A number in the form of a version-4 UUID.

@@ -62,8 +62,17 @@ pub const MAX_REQUEST_BYTES: usize = 1_048_576;
 pub const MAX_CONNECTIONS: usize = 16_384;
 /// Longest head of a request, in bytes: ours.
 pub const MAX_REQUEST_HEAD_BYTES: usize = 32_768;
-/// Bytes of a connection that are read before they are processed: ours.
+/// Bytes of a connection that are read at once, and that are read behind a request whose answer has to be waited for: ours.
 pub const MAX_READ_AHEAD_BYTES: usize = 65_536;
+/// Bytes of replies to requests that came together which are sent before more of these are answered: ours.
+pub const MAX_UNSENT_BYTES: usize = 262_144;
+/// Bytes of extensions and trailers in a body that comes in chunks: ours.
+pub const MAX_CHUNK_EXTENSION_BYTES: usize = 4096;
+/// Bytes behind a request that was refused which are thrown away before the connection is closed, so that the client gets to
+/// read why: ours.
+pub const MAX_DISCARDED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
+/// How long that may take, in seconds: ours.
+pub const MAX_LINGER_SECONDS: u64 = 5;
 /// Most header fields of a request: ours.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// How long a connection may take for one request head, and how long it may be idle, in seconds: ours.

@@ -1,8 +1,16 @@
 //! StartExecution and StartSyncExecution: the hot path.
 
-use std::{borrow::Cow, cell::RefCell, str, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    str,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+};
 
-use super::Context;
+use super::{Context, Performed};
 use crate::{
     Value,
     api::{
@@ -18,7 +26,7 @@ use crate::{
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
-    runtime::{FoundStateMachine, StartError, Started},
+    runtime::{Completion, FoundStateMachine, StartError, Started},
     value::{Text, escape_into},
 };
 
@@ -33,34 +41,64 @@ struct Admitted {
 }
 
 /// StartExecution.
-pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub(super) fn start_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<(), ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
     let execution_arn = start.name.arn(&record.identity);
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
     context.shard.start(program, start).inspect_err(refused)?;
-    let mut reply = Vec::with_capacity(execution_arn.len() + 64);
     reply.extend_from_slice(b"{\"executionArn\":\"");
     reply.extend_from_slice(execution_arn.as_bytes());
     reply.extend_from_slice(b"\",\"startDate\":");
-    write_timestamp(start_time_ms, &mut reply);
+    write_timestamp(start_time_ms, reply);
     reply.push(b'}');
-    Ok(reply)
+    Ok(())
 }
 
-/// StartSyncExecution. When the client goes away the future is dropped here and the execution goes on.
-pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+/// StartSyncExecution.
+pub(super) fn start_sync_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<Performed, ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartSyncExecution, &mut request)?;
     let name = start.name.clone();
     let refused = |_: &StartError| context.throttle.count(Action::StartSyncExecution);
-    let started = context.shard.start_sync(program, start).inspect_err(refused)?;
-    let outcome = match started {
-        Started::Ended(outcome) => outcome,
-        Started::Running(completion) => completion.await?,
-    };
-    Ok(write_outcome(&record, &name, &request, &outcome))
+    match context.shard.start_sync(program, start).inspect_err(refused)? {
+        Started::Ended(outcome) => {
+            write_outcome(&record, &name, &request, &outcome, reply);
+            Ok(Performed::Answered)
+        }
+        Started::Running(completion) => {
+            let request = request.into_owned();
+            Ok(Performed::Waits(Box::new(WaitingStart { completion, record, name, request })))
+        }
+    }
+}
+
+/// A synchronous start whose execution waits, with what its reply needs of the request. When the client goes away it is
+/// dropped, and the execution goes on.
+pub(in crate::api) struct WaitingStart {
+    completion: Completion,
+    record: Arc<StateMachineRecord>,
+    name: ExecutionName,
+    request: StartRequest<'static>,
+}
+
+impl WaitingStart {
+    /// Looks whether the execution has ended, and appends the body of the reply to `reply` when it has.
+    pub(in crate::api) fn poll(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), ApiError>> {
+        let ended = ready!(Pin::new(&mut self.completion).poll(context));
+        Poll::Ready(match ended {
+            Ok(outcome) => {
+                write_outcome(&self.record, &self.name, &self.request, &outcome, reply);
+                Ok(())
+            }
+            Err(lost) => Err(lost.into()),
+        })
+    }
 }
 
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
@@ -127,10 +165,9 @@ fn write_outcome(
     name: &ExecutionName,
     request: &StartRequest<'_>,
     outcome: &Outcome,
-) -> Vec<u8> {
-    let capacity = 640 + request.input_token.len() + outcome.output.as_ref().map_or(0, Value::json_size) * 9 / 8;
-    let mut reply = Vec::with_capacity(capacity);
-    let out = &mut reply;
+    out: &mut Vec<u8>,
+) {
+    out.reserve(640 + request.input_token.len() + outcome.output.as_ref().map_or(0, Value::json_size) * 9 / 8);
     let included: &[u8] = if request.metadata_only { b"{\"included\":false}" } else { b"{\"included\":true}" };
     out.extend_from_slice(b"{\"billingDetails\":{\"billedDurationInMilliseconds\":");
     let duration_ms = outcome.stop_time_ms.saturating_sub(outcome.start_time_ms).max(1);
@@ -186,5 +223,4 @@ fn write_outcome(
         write_string(trace_header, out);
     }
     out.push(b'}');
-    reply
 }
