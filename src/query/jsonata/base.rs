@@ -43,11 +43,13 @@ impl Program {
         Ok((program, ast, references))
     }
 
-    /// Evaluates over what `references` names of `environment`.
+    /// Evaluates over what `references` names of `environment`. `spent_ms` is gone already of the time that it may take, in
+    /// milliseconds.
     pub(super) fn evaluate<E: JsonataEnvironment>(
         &self,
         references: &References,
         environment: &E,
+        spent_ms: u64,
     ) -> Result<Evaluated, JsonataError> {
         let mut converter = Converter::default();
         let mut context = Context::new();
@@ -64,7 +66,7 @@ impl Program {
             None => JValue::Undefined,
         };
         let options = EvaluatorOptions {
-            timeout_ms: Some(limits::MAX_EVALUATION_MS),
+            timeout_ms: Some(limits::MAX_EVALUATION_MS.saturating_sub(spent_ms)),
             cancel: None,
             max_stack_depth: Some(limits::MAX_EVALUATION_DEPTH),
             max_sequence_length: Some(limits::MAX_SEQUENCE_ITEMS),

@@ -316,7 +316,7 @@ impl<'a> Data<'a> {
 
 /// A container that was just built. What is shared in it takes no memory, but whoever walks it walks all of it.
 pub(super) fn bounded(container: Value) -> Result<Value, Halt> {
-    if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(container) }
+    if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::memory()) } else { Ok(container) }
 }
 
 fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {

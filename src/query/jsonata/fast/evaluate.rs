@@ -1,9 +1,11 @@
 //! Running a program.
 
+use std::cell::Cell;
+
 use super::{
-    Halt,
+    Halt, Stop,
     data::{Data, Kind, List, bounded},
-    function::Function,
+    function::{Function, Merge},
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
 };
@@ -40,7 +42,7 @@ impl Meter {
     #[inline]
     pub(super) fn item(&mut self, length: usize) -> Result<(), Halt> {
         if length > limits::MAX_SEQUENCE_ITEMS {
-            return Err(Halt::Limit(limits::memory()));
+            return Err(Halt::memory());
         }
         self.charge(1)
     }
@@ -48,7 +50,13 @@ impl Meter {
     /// Charges memory, in bytes.
     pub(super) fn built(&mut self, bytes: usize) -> Result<(), Halt> {
         self.bytes += bytes;
-        if self.bytes > limits::MAX_BUILT_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(()) }
+        if self.bytes > limits::MAX_BUILT_BYTES { Err(Halt::memory()) } else { Ok(()) }
+    }
+
+    /// Milliseconds since the first look.
+    #[cold]
+    fn spent_ms(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.monotonic_us() / 1000)
     }
 
     #[cold]
@@ -56,13 +64,20 @@ impl Meter {
         self.next_look = self.steps + STEPS_PER_LOOK;
         let elapsed_us = self.clock.get_or_insert_with(SystemClock::new).monotonic_us();
         if List::held() > limits::MAX_HELD_ITEMS {
-            return Err(Halt::Limit(limits::memory()));
+            return Err(Halt::memory());
         }
         if elapsed_us > limits::MAX_EVALUATION_MS * 1000 {
-            return Err(Halt::Limit(limits::timeout()));
+            return Err(Halt::timeout());
         }
         Ok(())
     }
+}
+
+/// Most bytes of the buffer that a thread keeps for texts in the making.
+const MAX_KEPT_BYTES: usize = 4096;
+
+thread_local! {
+    static KEPT: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// One evaluation of a program.
@@ -85,7 +100,14 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     }
 
     /// Evaluates the whole expression.
-    pub(super) fn run(mut self, node: &'a Node) -> Result<Evaluated, Halt> {
+    pub(super) fn run(mut self, node: &'a Node) -> Result<Evaluated, Stop> {
+        self.result(node).map_err(|halt| match halt {
+            Halt::Base => Stop::Base { spent_ms: self.meter.spent_ms() },
+            Halt::Limit(error) => Stop::Limit(error),
+        })
+    }
+
+    fn result(&mut self, node: &'a Node) -> Result<Evaluated, Halt> {
         let context = self.environment.document().map_or(Data::Undefined, |document| Data::Borrowed(document.as_ref()));
         // The base wraps an array here in a way that only tests ask for.
         if context.is_array() {
@@ -97,7 +119,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 let is_built = matches!(result, Data::Owned(_) | Data::List(_));
                 let value = result.into_value(&mut self.meter)?;
                 if is_built && value.json_size() > limits::MAX_RESULT_BYTES {
-                    return Err(Halt::Limit(limits::memory()));
+                    return Err(Halt::memory());
                 }
                 Ok(Evaluated::Value(value))
             }
@@ -115,6 +137,9 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         self.meter.charge(1)?;
         match node {
             Node::Literal(value) => Ok(Data::Borrowed(value.as_ref())),
+            // The items of an array are grouped by keys.
+            Node::Constant(_) if context.is_array() => Err(Halt::Base),
+            Node::Constant(object) => Ok(Data::Borrowed(object.as_ref())),
             Node::Number(number) => Ok(Data::Number(*number)),
             Node::Bool(flag) => Ok(Data::Bool(*flag)),
             Node::Undefined => Ok(Data::Undefined),
@@ -186,6 +211,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     function.call(&values, &mut self.meter)
                 }
             },
+            Node::Merge(items) => self.merge(items, context),
             Node::Map(over) => self.over(over, context, |result, _, _| Ok(Some(result))),
             Node::Filter(over) => self
                 .over(over, context, |result, item, meter| Ok(if result.is_true(meter)? { Some(item) } else { None })),
@@ -194,16 +220,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     #[inline]
     pub(super) fn source(&self, source: &'a Source) -> Data<'a> {
-        let environment = self.environment;
-        let value = match source {
-            Source::Document => environment.document(),
-            Source::Input => environment.input(),
-            Source::Result => environment.result(),
-            Source::ErrorOutput => environment.error_output(),
-            Source::Context => environment.context(),
-            Source::Variable(name) => environment.variable(name),
-        };
-        value.map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
+        source.of(self.environment).map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
     }
 
     /// Whether an expression gives something true.
@@ -290,23 +307,39 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         Ok(Data::Bool(found))
     }
 
-    fn concatenate(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
-        let mut text = String::new();
-        self.write(&operands[0], context, &mut text)?;
-        self.write(&operands[1], context, &mut text)?;
+    /// `a & b & …`, in a buffer that this thread keeps.
+    fn concatenate(&mut self, operands: &'a [Node], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut text = KEPT.take();
+        text.clear();
+        for operand in operands {
+            if let Node::Literal(literal) = operand
+                && let Some(literal) = literal.as_str()
+            {
+                text.push_str(literal);
+                continue;
+            }
+            let value = self.evaluate(operand, context)?;
+            text::write_data(&value, &mut text, &mut self.meter)?;
+        }
         self.meter.built(text.len() * 2)?;
-        Ok(Data::Owned(Value::from(text)))
+        let value = Value::from(text.as_str());
+        if text.capacity() <= MAX_KEPT_BYTES {
+            KEPT.set(text);
+        }
+        Ok(Data::Owned(value))
     }
 
-    /// Appends an operand of `&`; one that is itself `&` is not built first.
-    fn write(&mut self, node: &'a Node, context: &Data<'a>, out: &mut String) -> Result<(), Halt> {
-        if let Node::Concatenate(operands) = node {
-            self.meter.charge(1)?;
-            self.write(&operands[0], context, out)?;
-            return self.write(&operands[1], context, out);
+    /// `$merge([a, b, …])`, without the array.
+    fn merge(&mut self, items: &'a [(Node, bool)], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut merged = Merge::default();
+        for (item, is_constructor) in items {
+            match self.evaluate(item, context)? {
+                Data::Undefined => {}
+                _ if *is_constructor => return Err(Halt::Base),
+                objects => merged.add_all(&objects, &mut self.meter)?,
+            }
         }
-        let value = self.evaluate(node, context)?;
-        text::write_data(&value, out, &mut self.meter)
+        merged.finish()
     }
 
     fn object(&mut self, pairs: &'a [(Key, Node)], context: &Data<'a>) -> Result<Data<'a>, Halt> {

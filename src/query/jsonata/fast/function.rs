@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Value,
     query::jsonata::limits,
-    value::{ObjectBuilder, Text, ValueRef, View},
+    value::{ObjectBuilder, ObjectView, Text, ValueRef, View},
 };
 
 /// A function of the subset, with a number of arguments that leaves nothing to the context.
@@ -186,7 +186,7 @@ fn join<'a>(texts: &Data<'a>, separator: Option<&Data<'a>>, meter: &mut Meter) -
             _ => return Err(Halt::Base),
         }
         if out.len() > limits::MAX_STRING_BYTES {
-            return Err(Halt::Limit(limits::memory()));
+            return Err(Halt::memory());
         }
         Ok(())
     })?;
@@ -203,18 +203,55 @@ fn keys<'a>(object: &Data<'a>) -> Computed<'a> {
     }
 }
 
-fn merge<'a>(objects: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
-    let mut merged = ObjectBuilder::with_capacity(8);
-    objects.for_each(|_, object| {
-        let Some(View::Object(members)) = object.as_value().map(ValueRef::view) else { return Err(Halt::Base) };
-        for (key, member) in members.iter() {
-            meter.built(size_of::<(Text, Value)>())?;
-            meter.charge(1)?;
-            merged.insert(Text::from(key), member.to_value());
+/// The work of `$merge`.
+#[derive(Default)]
+pub(super) struct Merge {
+    /// The members of the objects so far.
+    merged: Option<ObjectBuilder>,
+}
+
+/// Room for the members of the objects behind the first: they mostly add few.
+const MORE_MEMBERS: usize = 4;
+
+impl Merge {
+    /// Adds an object, or the objects in an array.
+    #[inline]
+    pub(super) fn add_all(&mut self, objects: &Data<'_>, meter: &mut Meter) -> Result<(), Halt> {
+        match objects.as_value().and_then(ValueRef::as_object) {
+            Some(members) => self.add(members, meter),
+            None if objects.is_array() => objects.for_each(|_, object| match object.as_value() {
+                Some(object) => self.add(object.as_object().ok_or(Halt::Base)?, meter),
+                None => Err(Halt::Base),
+            }),
+            None => Err(Halt::Base),
+        }
+    }
+
+    fn add(&mut self, members: ObjectView<'_>, meter: &mut Meter) -> Result<(), Halt> {
+        let count = members.len();
+        meter.charge(count)?;
+        meter.built(count * size_of::<(Text, Value)>())?;
+        match &mut self.merged {
+            None => {
+                let merged = self.merged.insert(ObjectBuilder::with_capacity(count + MORE_MEMBERS));
+                members.entries().for_each(|(key, member)| merged.push(key, member.to_value()));
+            }
+            Some(merged) => members.entries().for_each(|(key, member)| merged.insert(key, member.to_value())),
         }
         Ok(())
-    })?;
-    bounded(merged.finish()).map(Data::Owned)
+    }
+
+    /// The object that all of them make.
+    pub(super) fn finish<'a>(self) -> Computed<'a> {
+        let merged = self.merged.unwrap_or_default();
+        bounded(merged.finish()).map(Data::Owned)
+    }
+}
+
+fn merge<'a>(objects: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
+    let mut merge = Merge::default();
+    merge.add_all(objects, meter)?;
+    merge.finish()
 }
 
 /// What JSONata reads as a number is JSON's, but leading zeros are fine; anything else is left to the base.

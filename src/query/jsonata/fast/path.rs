@@ -7,7 +7,7 @@ use super::{
     node::{Fields, Predicate, Root, Select, Step},
 };
 use crate::{
-    query::jsonata::JsonataEnvironment,
+    query::jsonata::{Evaluated, JsonataEnvironment},
     value::{ArrayView, ValueRef, View},
 };
 
@@ -19,6 +19,44 @@ enum Walk<'a> {
     Items(ArrayView<'a>, &'a str),
     /// Over other arrays, or from what was built.
     General,
+}
+
+impl Fields {
+    /// The value, when the path starts from the environment and leads through objects only. `None` when it is to be
+    /// evaluated as any path.
+    #[inline]
+    pub(super) fn of_source<E: JsonataEnvironment>(&self, environment: &E) -> Option<Evaluated> {
+        let Root::Source(source) = &self.root else { return None };
+        // With a document there is more to look at, which only tests have.
+        if environment.document().is_some() {
+            return None;
+        }
+        let Some(value) = source.of(environment) else { return Some(Evaluated::Undefined) };
+        match self.walk(value.as_ref()) {
+            Walk::Value(value) => Some(Evaluated::Value(value.to_value())),
+            Walk::Nothing => Some(Evaluated::Undefined),
+            Walk::Items(..) | Walk::General => None,
+        }
+    }
+
+    /// Follows the path. No longer than the data is deep, and so bounded by the data's size.
+    #[inline]
+    fn walk<'a>(&'a self, mut value: ValueRef<'a>) -> Walk<'a> {
+        for (place, name) in self.names.iter().enumerate() {
+            match value.as_object() {
+                Some(object) => match object.get(name) {
+                    Some(member) => value = member,
+                    None => return Walk::Nothing,
+                },
+                None => match value.as_array() {
+                    Some(array) if place + 1 == self.names.len() => return Walk::Items(array, name),
+                    Some(_) => return Walk::General,
+                    None => return Walk::Nothing,
+                },
+            }
+        }
+        Walk::Value(value)
+    }
 }
 
 impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
@@ -87,24 +125,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Root::Local(slot) => &self.slots[*slot],
             Root::Source(source) => &self.source(source),
         };
-        let Data::Borrowed(mut value) = *start else {
+        let Data::Borrowed(value) = *start else {
             return Ok(if start.is_undefined() { Walk::Nothing } else { Walk::General });
         };
         self.meter.charge(fields.names.len())?;
-        for (place, name) in fields.names.iter().enumerate() {
-            match value.as_object() {
-                Some(object) => match object.get(name) {
-                    Some(member) => value = member,
-                    None => return Ok(Walk::Nothing),
-                },
-                None => match value.as_array() {
-                    Some(array) if place + 1 == fields.names.len() => return Ok(Walk::Items(array, name)),
-                    Some(_) => return Ok(Walk::General),
-                    None => return Ok(Walk::Nothing),
-                },
-            }
-        }
-        Ok(Walk::Value(value))
+        Ok(fields.walk(value))
     }
 
     /// Shows `visit` what `name` is in the items of an array; false when arrays are among the items or what they have, and
