@@ -24,6 +24,36 @@ pub(super) enum Data<'a> {
     List(Rc<List<'a>>),
 }
 
+/// What a path of names or a literal gives: nothing that would have to be given back.
+#[derive(Clone, Copy)]
+pub(super) enum Leaf<'a> {
+    Undefined,
+    Number(f64),
+    Value(ValueRef<'a>),
+}
+
+impl<'a> Leaf<'a> {
+    #[inline]
+    pub(super) fn kind(self) -> Kind<'a> {
+        match self {
+            Leaf::Undefined => Kind::Undefined,
+            Leaf::Number(number) => Kind::Number(number),
+            Leaf::Value(value) => Kind::of(value),
+        }
+    }
+}
+
+impl<'a> From<Leaf<'a>> for Data<'a> {
+    #[inline]
+    fn from(leaf: Leaf<'a>) -> Self {
+        match leaf {
+            Leaf::Undefined => Data::Undefined,
+            Leaf::Number(number) => Data::Number(number),
+            Leaf::Value(value) => Data::Borrowed(value),
+        }
+    }
+}
+
 /// An array that was built.
 pub(super) struct List<'a> {
     items: Vec<Data<'a>>,
@@ -50,6 +80,11 @@ impl<'a> List<'a> {
     pub(super) fn items(&self) -> &[Data<'a>] {
         &self.items
     }
+
+    #[cold]
+    fn first(&self) -> Data<'a> {
+        self.items.first().cloned().unwrap_or(Data::Undefined)
+    }
 }
 
 impl Drop for List<'_> {
@@ -69,6 +104,20 @@ pub(super) enum Kind<'d> {
     Object,
 }
 
+impl<'d> Kind<'d> {
+    #[inline]
+    fn of(value: ValueRef<'d>) -> Self {
+        match value.view() {
+            View::Null => Kind::Null,
+            View::Bool(flag) => Kind::Bool(flag),
+            View::Number(number) => Kind::Number(number.as_f64()),
+            View::String(text) => Kind::Text(text),
+            View::Array(_) => Kind::Array,
+            View::Object(_) => Kind::Object,
+        }
+    }
+}
+
 impl<'a> Data<'a> {
     pub(super) fn sequence(items: Vec<Data<'a>>) -> Self {
         Data::List(List::new(items, true))
@@ -85,30 +134,20 @@ impl<'a> Data<'a> {
     /// What the expression around it sees of a sequence.
     #[inline]
     pub(super) fn collapsed(self) -> Self {
-        match self {
-            Data::List(list) if list.is_sequence && list.items.len() < 2 => {
-                list.items.first().cloned().unwrap_or(Data::Undefined)
-            }
-            other => other,
+        match &self {
+            Data::List(list) if list.is_sequence && list.items.len() < 2 => list.first(),
+            _ => self,
         }
     }
 
     pub(super) fn kind(&self) -> Kind<'_> {
-        let value = match self {
-            Data::Undefined => return Kind::Undefined,
-            Data::Number(number) => return Kind::Number(*number),
-            Data::Bool(flag) => return Kind::Bool(*flag),
-            Data::List(_) => return Kind::Array,
-            Data::Borrowed(value) => *value,
-            Data::Owned(value) => value.as_ref(),
-        };
-        match value.view() {
-            View::Null => Kind::Null,
-            View::Bool(flag) => Kind::Bool(flag),
-            View::Number(number) => Kind::Number(number.as_f64()),
-            View::String(text) => Kind::Text(text),
-            View::Array(_) => Kind::Array,
-            View::Object(_) => Kind::Object,
+        match self {
+            Data::Undefined => Kind::Undefined,
+            Data::Number(number) => Kind::Number(*number),
+            Data::Bool(flag) => Kind::Bool(*flag),
+            Data::List(_) => Kind::Array,
+            Data::Borrowed(value) => Kind::of(*value),
+            Data::Owned(value) => Kind::of(value.as_ref()),
         }
     }
 
@@ -319,7 +358,7 @@ pub(super) fn bounded(container: Value) -> Result<Value, Halt> {
     if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::memory()) } else { Ok(container) }
 }
 
-fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {
+pub(super) fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {
     meter.charge(1)?;
     Ok(match (left.view(), right.view()) {
         (View::Number(left), View::Number(right)) => left.as_f64() == right.as_f64(),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{
     Halt, Stop,
-    data::{Data, Kind, List, bounded},
+    data::{Data, Kind, Leaf, List, bounded, values_equal},
     function::{Function, Merge},
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
@@ -80,9 +80,39 @@ thread_local! {
     static KEPT: Cell<String> = const { Cell::new(String::new()) };
 }
 
+impl Comparison {
+    /// `None` with nothing on a side.
+    #[inline]
+    fn holds(self, left: Kind<'_>, right: Kind<'_>) -> Result<Option<bool>, Halt> {
+        let ordering = match (left, right) {
+            (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
+            (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
+            (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
+            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(None),
+            _ => return Err(Halt::Base),
+        };
+        Ok(Some(ordering.is_some_and(|ordering| match self {
+            Comparison::Less => ordering.is_lt(),
+            Comparison::LessOrEqual => ordering.is_le(),
+            Comparison::Greater => ordering.is_gt(),
+            Comparison::GreaterOrEqual => ordering.is_ge(),
+        })))
+    }
+}
+
+/// An operand of arithmetic; `None` when it is nothing.
+#[inline]
+fn operand(kind: &Kind<'_>) -> Result<Option<f64>, Halt> {
+    match kind {
+        Kind::Undefined => Ok(None),
+        Kind::Number(number) if number.is_finite() => Ok(Some(*number)),
+        _ => Err(Halt::Base),
+    }
+}
+
 /// One evaluation of a program.
 pub(super) struct Evaluator<'a, E> {
-    environment: &'a E,
+    pub(super) environment: &'a E,
     pub(super) slots: Vec<Data<'a>>,
     pub(super) meter: Meter,
 }
@@ -94,9 +124,11 @@ impl Node {
 }
 
 impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
+    #[inline]
     pub(super) fn new(environment: &'a E, slots: usize) -> Self {
         let meter = Meter { next_look: STEPS_PER_LOOK, ..Meter::default() };
-        Self { environment, slots: vec![Data::Undefined; slots], meter }
+        let slots = if slots == 0 { Vec::new() } else { vec![Data::Undefined; slots] };
+        Self { environment, slots, meter }
     }
 
     /// Evaluates the whole expression.
@@ -241,14 +273,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     /// A number, or `None` for nothing.
     fn number(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Option<f64>, Halt> {
-        if let Node::Number(number) = node {
-            return Ok(Some(*number));
+        if let Some(leaf) = self.leaf(node, context) {
+            self.meter.charge(1)?;
+            return operand(&leaf.kind());
         }
-        match self.evaluate(node, context)?.kind() {
-            Kind::Undefined => Ok(None),
-            Kind::Number(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(Halt::Base),
-        }
+        operand(&self.evaluate(node, context)?.kind())
     }
 
     fn arithmetic(&mut self, op: Arithmetic, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
@@ -265,24 +294,29 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     /// `None` with nothing on a side.
     fn compare(&mut self, op: Comparison, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Option<bool>, Halt> {
+        if let Some((left, right)) = self.leaves(operands, context)? {
+            return op.holds(left.kind(), right.kind());
+        }
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
-        let ordering = match (left.kind(), right.kind()) {
-            (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
-            (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
-            (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
-            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(None),
-            _ => return Err(Halt::Base),
-        };
-        Ok(Some(ordering.is_some_and(|ordering| match op {
-            Comparison::Less => ordering.is_lt(),
-            Comparison::LessOrEqual => ordering.is_le(),
-            Comparison::Greater => ordering.is_gt(),
-            Comparison::GreaterOrEqual => ordering.is_ge(),
-        })))
+        op.holds(left.kind(), right.kind())
+    }
+
+    /// Both operands, when they are paths of names or literals.
+    #[inline]
+    fn leaves(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Option<(Leaf<'a>, Leaf<'a>)>, Halt> {
+        self.meter.charge(operands.len())?;
+        Ok(self.leaf(&operands[0], context).zip(self.leaf(&operands[1], context)))
     }
 
     /// `=` and `!=`: with nothing on a side, neither holds.
     fn equal(&mut self, operands: &'a [Node; 2], context: &Data<'a>, wanted: bool) -> Result<bool, Halt> {
+        match self.leaves(operands, context)? {
+            Some((Leaf::Undefined, _) | (_, Leaf::Undefined)) => return Ok(false),
+            Some((Leaf::Value(left), Leaf::Value(right))) => {
+                return Ok(values_equal(left, right, &mut self.meter)? == wanted);
+            }
+            _ => {}
+        }
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
         if left.is_undefined() || right.is_undefined() {
             return Ok(false);
@@ -312,14 +346,13 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         let mut text = KEPT.take();
         text.clear();
         for operand in operands {
-            if let Node::Literal(literal) = operand
-                && let Some(literal) = literal.as_str()
-            {
-                text.push_str(literal);
-                continue;
+            match self.leaf(operand, context) {
+                Some(leaf) => text::write_leaf(leaf, &mut text, &mut self.meter)?,
+                None => {
+                    let value = self.evaluate(operand, context)?;
+                    text::write_data(&value, &mut text, &mut self.meter)?;
+                }
             }
-            let value = self.evaluate(operand, context)?;
-            text::write_data(&value, &mut text, &mut self.meter)?;
         }
         self.meter.built(text.len() * 2)?;
         let value = Value::from(text.as_str());
@@ -333,6 +366,12 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     fn merge(&mut self, items: &'a [(Node, bool)], context: &Data<'a>) -> Result<Data<'a>, Halt> {
         let mut merged = Merge::default();
         for (item, is_constructor) in items {
+            if let Some(Leaf::Value(value)) = self.leaf(item, context)
+                && let Some(members) = value.as_object()
+            {
+                merged.add(members, &mut self.meter)?;
+                continue;
+            }
             match self.evaluate(item, context)? {
                 Data::Undefined => {}
                 _ if *is_constructor => return Err(Halt::Base),
@@ -364,6 +403,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     return Err(Halt::Base);
                 }
                 seen.push(key.clone());
+            }
+            if let Some(Leaf::Value(value)) = self.leaf(value, context) {
+                self.meter.charge(1)?;
+                object.push(key, value.to_value());
+                continue;
             }
             match self.evaluate(value, context)? {
                 Data::Undefined => {}

@@ -227,7 +227,7 @@ impl Merge {
         }
     }
 
-    fn add(&mut self, members: ObjectView<'_>, meter: &mut Meter) -> Result<(), Halt> {
+    pub(super) fn add(&mut self, members: ObjectView<'_>, meter: &mut Meter) -> Result<(), Halt> {
         let count = members.len();
         meter.charge(count)?;
         meter.built(count * size_of::<(Text, Value)>())?;

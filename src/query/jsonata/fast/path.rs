@@ -2,9 +2,9 @@
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Kind, Leaf},
     evaluate::{Evaluator, Meter},
-    node::{Fields, Predicate, Root, Select, Step},
+    node::{Fields, Node, Predicate, Root, Select, Step},
 };
 use crate::{
     query::jsonata::{Evaluated, JsonataEnvironment},
@@ -85,10 +85,27 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         self.step(last, &items, true)
     }
 
+    /// The value of a path of names or a literal, where that is no array that was made for it; `None` where the expression
+    /// is to be evaluated as any.
+    #[inline]
+    pub(super) fn leaf(&self, node: &'a Node, context: &Data<'a>) -> Option<Leaf<'a>> {
+        match node {
+            Node::Fields(fields) => match self.walk(fields, context) {
+                Walk::Value(value) => Some(Leaf::Value(value)),
+                Walk::Nothing => Some(Leaf::Undefined),
+                Walk::General | Walk::Items(..) => None,
+            },
+            Node::Literal(value) => Some(Leaf::Value(value.as_ref())),
+            Node::Number(number) => Some(Leaf::Number(*number)),
+            _ => None,
+        }
+    }
+
     /// A path of names only: no more than a walk while there are no arrays on the way.
     #[inline]
     pub(super) fn fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Data<'a>, Halt> {
-        match self.walk(fields, context)? {
+        self.meter.charge(fields.names.len())?;
+        match self.walk(fields, context) {
             Walk::Value(value) => Ok(Data::Borrowed(value)),
             Walk::Nothing => Ok(Data::Undefined),
             Walk::General => self.path(&fields.steps, context),
@@ -106,7 +123,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     /// The sum of the numbers that a path of names only gives, which need not be collected for that. `None` when it is to
     /// be evaluated as any path.
     pub(super) fn sum_of_fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Option<f64>, Halt> {
-        let Walk::Items(array, name) = self.walk(fields, context)? else { return Ok(None) };
+        let Walk::Items(array, name) = self.walk(fields, context) else { return Ok(None) };
         let (mut sum, mut count) = (0.0, 0);
         let simple = self.each_field(array, name, |value, _| match value.view() {
             View::Number(number) if number.as_f64().is_finite() => {
@@ -119,17 +136,21 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         Ok((simple && count > 0).then_some(sum))
     }
 
-    fn walk(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Walk<'a>, Halt> {
+    #[inline]
+    fn walk(&self, fields: &'a Fields, context: &Data<'a>) -> Walk<'a> {
         let start = match &fields.root {
             Root::Context => context,
             Root::Local(slot) => &self.slots[*slot],
-            Root::Source(source) => &self.source(source),
+            Root::Source(source) => {
+                let value = source.of(self.environment);
+                return value.map_or(Walk::Nothing, |value| fields.walk(value.as_ref()));
+            }
         };
-        let Data::Borrowed(value) = *start else {
-            return Ok(if start.is_undefined() { Walk::Nothing } else { Walk::General });
-        };
-        self.meter.charge(fields.names.len())?;
-        Ok(fields.walk(value))
+        match start {
+            Data::Borrowed(value) => fields.walk(*value),
+            Data::Undefined => Walk::Nothing,
+            _ => Walk::General,
+        }
     }
 
     /// Shows `visit` what `name` is in the items of an array; false when arrays are among the items or what they have, and

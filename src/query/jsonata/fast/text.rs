@@ -4,22 +4,16 @@ use std::fmt::Write;
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Kind, Leaf},
     evaluate::Meter,
 };
 use crate::{
     query::jsonata::limits,
-    value::{ValueRef, View},
+    value::{Number, ValueRef, View},
 };
 
 /// Appends a value as `&` and `$string` print it: strings as they are, containers as JSON, nothing as nothing.
 pub(super) fn write_data(data: &Data<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
-    if let Some(number) = data.as_value().and_then(ValueRef::number_text)
-        && is_printed_as_written(number)
-    {
-        out.push_str(number);
-        return bounded(out);
-    }
     match data.kind() {
         Kind::Undefined => {}
         Kind::Text(text) => out.push_str(text),
@@ -27,6 +21,25 @@ pub(super) fn write_data(data: &Data<'_>, out: &mut String, meter: &mut Meter) -
         Kind::Null => out.push_str("null"),
         Kind::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
         Kind::Array | Kind::Object => write_json(data, out, meter)?,
+    }
+    bounded(out)
+}
+
+/// As [`write_data`].
+#[inline]
+pub(super) fn write_leaf(leaf: Leaf<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
+    meter.charge(1)?;
+    match leaf {
+        Leaf::Undefined => return Ok(()),
+        Leaf::Value(value) => match value.number_text() {
+            Some(number) if is_printed_as_written(number) => out.push_str(number),
+            Some(_) => write_number(value.as_number().map_or(f64::NAN, Number::as_f64), out)?,
+            None => match value.as_str() {
+                Some(text) => out.push_str(text),
+                None => return write_data(&Data::Borrowed(value), out, meter),
+            },
+        },
+        Leaf::Number(number) => write_number(number, out)?,
     }
     bounded(out)
 }
