@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
 };
@@ -80,9 +81,11 @@ impl Program {
             functions::register(&mut evaluator, name, &meter, &rng, now_ms);
             guard::register(&mut evaluator, name, &meter);
         }
-        match evaluator.evaluate(&self.ast, &document) {
-            Ok(value) => converter.result(&value),
-            Err(error) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+        // Nothing of the base is looked at after a panic but what it gave.
+        match catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&self.ast, &document))) {
+            Ok(Ok(value)) => converter.result(&value),
+            Ok(Err(error)) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+            Err(_) => Err(JsonataError::new("", "The evaluation ended unexpectedly")),
         }
     }
 }

@@ -54,42 +54,72 @@ impl<'a> From<Leaf<'a>> for Data<'a> {
     }
 }
 
+/// Items of an array that is being built, or was. All of this thread's are counted.
+#[derive(Default)]
+pub(super) struct Items<'a>(Vec<Data<'a>>);
+
 /// An array that was built.
 pub(super) struct List<'a> {
-    items: Vec<Data<'a>>,
+    items: Items<'a>,
     /// Whether it is a sequence, as paths and functions give: of one item it is that item, of none it is nothing.
     is_sequence: bool,
 }
 
 thread_local! {
-    /// Items of all lists of this thread's evaluation.
+    /// Items of all arrays of this thread's evaluation.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
+impl<'a> Items<'a> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: Data<'a>) {
+        HELD.set(HELD.get() + 1);
+        self.0.push(item);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn as_slice(&self) -> &[Data<'a>] {
+        &self.0
+    }
+
+    /// The items; they are counted no more.
+    pub(super) fn take(mut self) -> Vec<Data<'a>> {
+        HELD.set(HELD.get() - self.0.len());
+        std::mem::take(&mut self.0)
+    }
+
+    /// Memory of the items of all arrays of this thread's evaluation, in bytes. Arrays that grow take up to twice what they
+    /// hold.
+    pub(super) fn held_bytes() -> usize {
+        HELD.get() * size_of::<Data<'_>>() * 2
+    }
+}
+
+impl Drop for Items<'_> {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - self.0.len());
+    }
+}
+
 impl<'a> List<'a> {
-    fn new(items: Vec<Data<'a>>, is_sequence: bool) -> Rc<Self> {
-        HELD.set(HELD.get() + items.len());
+    fn new(items: Items<'a>, is_sequence: bool) -> Rc<Self> {
         Rc::new(List { items, is_sequence })
     }
 
-    /// How many items the lists of this thread's evaluation have.
-    pub(super) fn held() -> usize {
-        HELD.get()
-    }
-
     pub(super) fn items(&self) -> &[Data<'a>] {
-        &self.items
+        &self.items.0
     }
 
     #[cold]
     fn first(&self) -> Data<'a> {
-        self.items.first().cloned().unwrap_or(Data::Undefined)
-    }
-}
-
-impl Drop for List<'_> {
-    fn drop(&mut self) {
-        HELD.set(HELD.get() - self.items.len());
+        self.items.0.first().cloned().unwrap_or(Data::Undefined)
     }
 }
 
@@ -119,11 +149,11 @@ impl<'d> Kind<'d> {
 }
 
 impl<'a> Data<'a> {
-    pub(super) fn sequence(items: Vec<Data<'a>>) -> Self {
+    pub(super) fn sequence(items: Items<'a>) -> Self {
         Data::List(List::new(items, true))
     }
 
-    pub(super) fn array(items: Vec<Data<'a>>) -> Self {
+    pub(super) fn array(items: Items<'a>) -> Self {
         Data::List(List::new(items, false))
     }
 
@@ -182,7 +212,9 @@ impl<'a> Data<'a> {
     #[inline]
     pub(super) fn for_each(&self, mut visit: impl FnMut(usize, Data<'a>) -> Result<(), Halt>) -> Result<(), Halt> {
         match self {
-            Data::List(list) => list.items.iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone())),
+            Data::List(list) => {
+                list.items().iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone()))
+            }
             Data::Borrowed(value) => match value.as_array() {
                 Some(array) => {
                     array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Borrowed(item)))
@@ -210,7 +242,7 @@ impl<'a> Data<'a> {
     /// The item of an array; anything else is an array of one.
     pub(super) fn item(&self, index: usize) -> Data<'a> {
         let found = match self {
-            Data::List(list) => list.items.get(index).cloned(),
+            Data::List(list) => list.items().get(index).cloned(),
             Data::Borrowed(value) => match value.as_array() {
                 Some(array) => array.get(index).map(Data::Borrowed),
                 None => (index == 0).then(|| self.clone()),
@@ -225,7 +257,7 @@ impl<'a> Data<'a> {
     }
 
     /// Appends the items of an array, or the one value.
-    pub(super) fn append_to(self, out: &mut Vec<Data<'a>>, meter: &mut Meter) -> Result<(), Halt> {
+    pub(super) fn append_to(self, out: &mut Items<'a>, meter: &mut Meter) -> Result<(), Halt> {
         if !self.is_array() {
             out.push(self);
             return meter.item(out.len());
@@ -261,7 +293,7 @@ impl<'a> Data<'a> {
     /// The recursion is bounded by the depth of data and of the expression.
     #[cold]
     fn lookup_items(&self, name: &str, meter: &mut Meter) -> Result<Data<'a>, Halt> {
-        let mut found = Vec::new();
+        let mut found = Items::default();
         meter.charge(self.len())?;
         self.for_each(|_, item| {
             match item.lookup(name, meter)? {
@@ -336,12 +368,12 @@ impl<'a> Data<'a> {
                 let mut array = ArrayBuilder::with_capacity(list.items.len());
                 match Rc::get_mut(&mut list) {
                     Some(owned) => {
-                        for item in &mut owned.items {
+                        for item in &mut owned.items.0 {
                             array.push(std::mem::replace(item, Data::Undefined).into_value(meter)?);
                         }
                     }
                     None => {
-                        for item in &list.items {
+                        for item in list.items() {
                             array.push(item.clone().into_value(meter)?);
                         }
                     }

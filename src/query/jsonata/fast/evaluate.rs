@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{
     Halt, Stop,
-    data::{Data, Kind, Leaf, List, bounded, values_equal},
+    data::{Data, Items, Kind, Leaf, bounded, values_equal},
     function::{Function, Merge},
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
@@ -50,7 +50,11 @@ impl Meter {
     /// Charges memory, in bytes.
     pub(super) fn built(&mut self, bytes: usize) -> Result<(), Halt> {
         self.bytes += bytes;
-        if self.bytes > limits::MAX_BUILT_BYTES { Err(Halt::memory()) } else { Ok(()) }
+        self.within()
+    }
+
+    fn within(&self) -> Result<(), Halt> {
+        if self.bytes + Items::held_bytes() > limits::MAX_BUILT_BYTES { Err(Halt::memory()) } else { Ok(()) }
     }
 
     /// Milliseconds since the first look.
@@ -63,9 +67,7 @@ impl Meter {
     fn look(&mut self) -> Result<(), Halt> {
         self.next_look = self.steps + STEPS_PER_LOOK;
         let elapsed_us = self.clock.get_or_insert_with(SystemClock::new).monotonic_us();
-        if List::held() > limits::MAX_HELD_ITEMS {
-            return Err(Halt::memory());
-        }
+        self.within()?;
         if elapsed_us > limits::MAX_EVALUATION_MS * 1000 {
             return Err(Halt::timeout());
         }
@@ -73,6 +75,8 @@ impl Meter {
     }
 }
 
+/// Memory of an object, without its members.
+const OBJECT_BYTES: usize = 96;
 /// Most bytes of the buffer that a thread keeps for texts in the making.
 const MAX_KEPT_BYTES: usize = 4096;
 
@@ -199,7 +203,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 self.evaluate(branch, context)
             }
             Node::Array(items) => {
-                let mut array = Vec::with_capacity(items.len());
+                let mut array = Items::with_capacity(items.len());
                 for (item, is_constructor) in items {
                     match self.evaluate(item, context)? {
                         Data::Undefined => {}
@@ -415,7 +419,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             }
         }
         let object = bounded(object.finish())?;
-        self.meter.built(pairs.len() * size_of::<(Text, Value)>())?;
+        self.meter.built(OBJECT_BYTES + pairs.len() * size_of::<(Text, Value)>())?;
         Ok(Data::Owned(object))
     }
 
@@ -437,9 +441,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         } else if array.is_array() {
             array.clone()
         } else {
-            Data::array(vec![array.clone()])
+            let mut single = Items::with_capacity(1);
+            single.push(array.clone());
+            Data::array(single)
         };
-        let mut results = Vec::new();
+        let mut results = Items::default();
         array.for_each(|place, item| {
             for (slot, argument) in over.parameters.iter().zip(0..) {
                 self.slots[*slot] = match argument {

@@ -2,14 +2,14 @@
 
 use super::{
     Halt,
-    data::{Data, Kind, bounded},
+    data::{Data, Items, Kind, bounded},
     evaluate::Meter,
     text,
 };
 use crate::{
     Value,
     query::jsonata::limits,
-    value::{ObjectBuilder, ObjectView, Text, ValueRef, View},
+    value::{ObjectBuilder, ObjectView, Text, ValueRef},
 };
 
 /// A function of the subset, with a number of arguments that leaves nothing to the context.
@@ -95,7 +95,7 @@ impl Function {
             Function::Count => Ok(Data::Number(first.len() as f64)),
             Function::Exists => Ok(Data::Bool(true)),
             Function::Join => join(first, arguments.get(1), meter),
-            Function::Keys => keys(first),
+            Function::Keys => keys(first, meter),
             Function::Length => match first.kind() {
                 Kind::Text(text) => {
                     meter.charge(text.len() / 64)?;
@@ -163,7 +163,7 @@ fn append<'a>(first: &Data<'a>, second: &Data<'a>, meter: &mut Meter) -> Compute
     if second.is_undefined() {
         return Ok(first.clone());
     }
-    let mut items = Vec::new();
+    let mut items = Items::default();
     first.clone().append_to(&mut items, meter)?;
     second.clone().append_to(&mut items, meter)?;
     Ok(Data::array(items))
@@ -194,13 +194,14 @@ fn join<'a>(texts: &Data<'a>, separator: Option<&Data<'a>>, meter: &mut Meter) -
     Ok(Data::Owned(Value::from(out)))
 }
 
-fn keys<'a>(object: &Data<'a>) -> Computed<'a> {
-    match object.as_value().map(ValueRef::view) {
-        Some(View::Object(members)) => {
-            Ok(Data::sequence(members.iter().map(|(key, _)| Data::Owned(Value::from(key))).collect()))
-        }
-        _ => Err(Halt::Base),
+fn keys<'a>(object: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
+    let members = object.as_value().and_then(ValueRef::as_object).ok_or(Halt::Base)?;
+    let mut keys = Items::with_capacity(members.len());
+    for (key, _) in members.entries() {
+        keys.push(Data::Owned(Value::from(key)));
+        meter.item(keys.len())?;
     }
+    Ok(Data::sequence(keys))
 }
 
 /// The work of `$merge`.

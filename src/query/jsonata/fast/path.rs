@@ -2,7 +2,7 @@
 
 use super::{
     Halt,
-    data::{Data, Kind, Leaf},
+    data::{Data, Items, Kind, Leaf},
     evaluate::{Evaluator, Meter},
     node::{Fields, Node, Predicate, Root, Select, Step},
 };
@@ -110,7 +110,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             Walk::Nothing => Ok(Data::Undefined),
             Walk::General => self.path(&fields.steps, context),
             Walk::Items(array, name) => {
-                let mut found = Vec::new();
+                let mut found = Items::default();
                 let simple = self.each_field(array, name, |value, meter| {
                     found.push(Data::Borrowed(value));
                     meter.item(found.len())
@@ -199,7 +199,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         if !items.is_array() {
             return self.select(step, items);
         }
-        let mut found = Vec::new();
+        let mut found = Items::default();
         let mut has_arrays = false;
         items.for_each(|_, item| {
             let value = self.select(step, &item)?;
@@ -213,11 +213,13 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         if !has_arrays {
             return Ok(Data::sequence(found));
         }
-        if is_last && found.len() == 1 && found[0].is_plain_array() {
-            return Ok(found.remove(0));
+        if let ([single], true) = (found.as_slice(), is_last)
+            && single.is_plain_array()
+        {
+            return Ok(single.clone());
         }
-        let mut flat = Vec::with_capacity(found.len());
-        for value in found {
+        let mut flat = Items::with_capacity(found.len());
+        for value in found.take() {
             value.append_to(&mut flat, &mut self.meter)?;
         }
         Ok(Data::sequence(flat))
@@ -247,7 +249,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 Ok(usize::try_from(index).map_or(Data::Undefined, |index| value.item(index)))
             }
             Predicate::Condition(node) if !value.is_undefined() => {
-                let mut kept = Vec::new();
+                let mut kept = Items::default();
                 value.for_each(|_, item| {
                     if self.truth(node, &item)? {
                         kept.push(item);
@@ -264,7 +266,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     return if result.is_true(&mut self.meter)? { Err(Halt::Base) } else { Ok(Data::Undefined) };
                 }
                 let mut length = None;
-                let mut kept = Vec::new();
+                let mut kept = Items::default();
                 value.for_each(|place, item| {
                     let result = self.evaluate(node, &item)?;
                     let times = match result.kind() {
@@ -307,9 +309,9 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 }
 
 /// A sequence, or its one item where that comes to the same.
-fn single_or_sequence(mut items: Vec<Data<'_>>) -> Data<'_> {
+fn single_or_sequence(items: Items<'_>) -> Data<'_> {
     match items.as_slice() {
-        [single] if !single.is_array() => items.remove(0),
+        [single] if !single.is_array() => single.clone(),
         _ => Data::sequence(items),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     evaluate::Meter,
 };
 use crate::{
-    query::jsonata::limits,
+    query::jsonata::{convert, limits},
     value::{Number, ValueRef, View},
 };
 
@@ -162,7 +162,8 @@ pub(super) fn write_number(number: f64, out: &mut String) -> Result<(), Halt> {
     if !number.is_finite() {
         return Err(Halt::Base);
     }
-    if number.fract() == 0.0 && number.abs() < i64::MAX as f64 {
+    // Beyond these, JavaScript writes zeros in place of the digits that a float does not have.
+    if number.fract() == 0.0 && number.abs() <= convert::MAX_EXACT as f64 {
         out.push_str(itoa::Buffer::new().format(number as i64));
         return Ok(());
     }
