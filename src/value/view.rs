@@ -172,17 +172,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The text of a number that came in as text; `None` for anything else, and for numbers that were computed.
+    /// The text of a number that is as it came in; `None` for computed ones, and for anything else.
     #[inline]
-    #[must_use]
-    pub fn as_number_text(self) -> Option<&'a str> {
-        match self.0 {
-            Borrowed::Built(Value(Repr::Node(document, node))) => ValueRef::node(document, *node).as_number_text(),
-            Borrowed::Built(_) => None,
-            Borrowed::Node(document, place) => {
-                matches!(document.kind(place), NodeKind::Integer | NodeKind::Decimal).then(|| document.raw(place))
-            }
-        }
+    pub(crate) fn number_text(self) -> Option<&'a str> {
+        let (document, place) = match self.0 {
+            Borrowed::Built(Value(Repr::Node(document, place))) => (document, *place),
+            Borrowed::Built(_) => return None,
+            Borrowed::Node(document, place) => (document, place),
+        };
+        matches!(document.kind(place), NodeKind::Integer | NodeKind::Decimal).then(|| document.raw(place))
     }
 
     /// Whether this is `null`.
@@ -327,7 +325,7 @@ impl<'a> ObjectView<'a> {
     }
 
     /// Keys, shared, and values in order.
-    pub(super) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
+    pub(crate) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
         self.walk().map(|entry| match entry {
             Entry::Built((key, value)) => (key.clone(), value.as_ref()),
             Entry::Node(document, place) => {

@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod http_hang;
 pub(crate) mod http_task;
 pub(crate) mod in_process;
+pub(crate) mod in_turns;
 pub(crate) mod isolation;
 pub(crate) mod latency;
 pub(crate) mod load_options;

@@ -8,7 +8,7 @@ use crate::value::{Number, ObjectBuilder, ObjectView, ValueRef, View};
 /// recursion is bounded by the depth that values can have.
 pub(super) fn write_text(value: ValueRef<'_>, out: &mut String) {
     // A number that came in is printed as it came; it need not be read for that.
-    if let Some(text) = value.as_number_text().filter(|text| *text != "-0") {
+    if let Some(text) = value.number_text().filter(|text| *text != "-0") {
         out.push_str(text);
         return;
     }

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
 };
@@ -43,11 +44,13 @@ impl Program {
         Ok((program, ast, references))
     }
 
-    /// Evaluates over what `references` names of `environment`.
+    /// Evaluates over what `references` names of `environment`. `spent_ms` is gone already of the time that it may take, in
+    /// milliseconds.
     pub(super) fn evaluate<E: JsonataEnvironment>(
         &self,
         references: &References,
         environment: &E,
+        spent_ms: u64,
     ) -> Result<Evaluated, JsonataError> {
         let mut converter = Converter::default();
         let mut context = Context::new();
@@ -64,7 +67,7 @@ impl Program {
             None => JValue::Undefined,
         };
         let options = EvaluatorOptions {
-            timeout_ms: Some(limits::MAX_EVALUATION_MS),
+            timeout_ms: Some(limits::MAX_EVALUATION_MS.saturating_sub(spent_ms)),
             cancel: None,
             max_stack_depth: Some(limits::MAX_EVALUATION_DEPTH),
             max_sequence_length: Some(limits::MAX_SEQUENCE_ITEMS),
@@ -78,9 +81,11 @@ impl Program {
             functions::register(&mut evaluator, name, &meter, &rng, now_ms);
             guard::register(&mut evaluator, name, &meter);
         }
-        match evaluator.evaluate(&self.ast, &document) {
-            Ok(value) => converter.result(&value),
-            Err(error) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+        // Nothing of the base is looked at after a panic but what it gave.
+        match catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&self.ast, &document))) {
+            Ok(Ok(value)) => converter.result(&value),
+            Ok(Err(error)) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+            Err(_) => Err(JsonataError::new("", "The evaluation ended unexpectedly")),
         }
     }
 }

@@ -14,7 +14,7 @@ mod measure;
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage, StepId};
 
-pub(super) use self::hosts::register;
+pub(super) use self::hosts::{ARRAY_BYTES, register};
 use super::functions;
 
 /// An expression with guards, and the names of the functions of ours that it calls.
@@ -48,8 +48,10 @@ const GUARDED: &[(&str, usize)] = &[
     ("decodeUrl", 1),
     ("decodeUrlComponent", 1),
     ("distinct", 1),
+    ("each", 2),
     ("encodeUrl", 1),
     ("encodeUrlComponent", 1),
+    ("filter", 2),
     ("formatInteger", 2),
     ("formatNumber", 3),
     ("fromMillis", 3),
@@ -57,6 +59,7 @@ const GUARDED: &[(&str, usize)] = &[
     ("keys", 1),
     ("lookup", 2),
     ("lowercase", 1),
+    ("map", 2),
     ("match", 3),
     ("merge", 1),
     ("not", 1),
@@ -64,6 +67,8 @@ const GUARDED: &[(&str, usize)] = &[
     ("parseInteger", 2),
     ("replace", 4),
     ("reverse", 1),
+    ("sift", 2),
+    ("sort", 2),
     ("split", 3),
     ("spread", 1),
     ("string", 1),
@@ -142,11 +147,12 @@ impl Rewriter {
             AstNode::Unary { op, operand } => AstNode::Unary { op, operand: boxed(self.node(*operand)) },
             AstNode::Function { name, args, is_builtin } => self.function(name, args, is_builtin),
             AstNode::Call { procedure, args } => {
-                AstNode::Call { procedure: boxed(self.node(*procedure)), args: self.nodes(args) }
+                AstNode::Call { procedure: boxed(self.operand(*procedure)), args: self.operands(args) }
             }
-            AstNode::Lambda { params, body, signature, thunk } => {
-                let body = self.scoped(&params, |rewriter| boxed(rewriter.node(*body)));
-                AstNode::Lambda { params, body, signature, thunk }
+            // A function as a value, of which there may be as many as there are items.
+            AstNode::Lambda { .. } => {
+                let function = self.operand(node);
+                AstNode::Block(vec![self.call("guard:closure", Vec::new()), function])
             }
             AstNode::Array(items) => AstNode::Array(self.items(items)),
             AstNode::ArrayGroup(items) => AstNode::ArrayGroup(self.items(items)),
@@ -155,17 +161,16 @@ impl Rewriter {
                 let input = boxed(self.bare(*input));
                 AstNode::ObjectTransform { input, pattern: self.pairs(pattern) }
             }
-            AstNode::Block(items) => AstNode::Block(self.scoped(&[], |rewriter| rewriter.nodes(items))),
+            AstNode::Block(items) => AstNode::Block(self.scoped(&[], |rewriter| rewriter.block(items))),
             AstNode::Conditional { condition, then_branch, else_branch } => AstNode::Conditional {
                 condition: boxed(self.condition(*condition)),
                 then_branch: boxed(self.node(*then_branch)),
                 else_branch: else_branch.map(|node| boxed(self.node(*node))),
             },
             AstNode::FunctionApplication(inner) => AstNode::FunctionApplication(boxed(self.node(*inner))),
-            AstNode::Sort { input, terms } => AstNode::Sort {
-                input: boxed(self.bare(*input)),
-                terms: terms.into_iter().map(|(term, ascending)| (self.node(term), ascending)).collect(),
-            },
+            AstNode::Sort { input, terms } => {
+                AstNode::Sort { input: boxed(self.bare(*input)), terms: self.terms(terms) }
+            }
             AstNode::Transform { location, update, delete } => AstNode::Transform {
                 location: boxed(self.node(*location)),
                 update: boxed(self.bare(*update)),
@@ -175,8 +180,45 @@ impl Rewriter {
         }
     }
 
-    fn nodes(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
-        nodes.into_iter().map(|node| self.node(node)).collect()
+    /// A node in a place where a function must stay one: arguments and what is called.
+    fn operand(&mut self, node: AstNode) -> AstNode {
+        match node {
+            AstNode::Lambda { params, body, signature, thunk } => {
+                let body = self.scoped(&params, |rewriter| boxed(rewriter.node(*body)));
+                AstNode::Lambda { params, body, signature, thunk }
+            }
+            other => self.node(other),
+        }
+    }
+
+    fn operands(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
+        nodes.into_iter().map(|node| self.operand(node)).collect()
+    }
+
+    /// The items of a block. Functions that it binds are charged before it binds them.
+    fn block(&mut self, items: Vec<AstNode>) -> Vec<AstNode> {
+        let mut guarded = Vec::with_capacity(items.len());
+        for item in items {
+            if let AstNode::Binary { op: BinaryOp::ColonEqual, rhs, .. } = &item
+                && matches!(**rhs, AstNode::Lambda { .. })
+            {
+                guarded.push(self.call("guard:closure", Vec::new()));
+            }
+            guarded.push(self.node(item));
+        }
+        guarded
+    }
+
+    /// The terms of a sort. The keys of many are charged; those of few take less than what is sorted.
+    fn terms(&mut self, terms: Vec<(AstNode, bool)>) -> Vec<(AstNode, bool)> {
+        const FEW_TERMS: usize = 4;
+        let is_charged = terms.len() > FEW_TERMS;
+        let mut guarded = Vec::with_capacity(terms.len());
+        for (term, ascending) in terms {
+            let term = self.node(term);
+            guarded.push((if is_charged { self.call("guard:key", vec![term]) } else { term }, ascending));
+        }
+        guarded
     }
 
     /// A node in a place where a path must stay one.
@@ -208,6 +250,12 @@ impl Rewriter {
                 }
             })
             .collect()
+    }
+
+    /// As [`Self::items`], of an array of whose items tuples are made.
+    fn tuple_items(&mut self, items: Vec<AstNode>) -> Vec<AstNode> {
+        let items = self.items(items).into_iter();
+        items.map(|item| if is_literal(&item) { item } else { self.call("guard:tuples", vec![item]) }).collect()
     }
 
     fn pairs(&mut self, pairs: Vec<(AstNode, AstNode)>) -> Vec<(AstNode, AstNode)> {
@@ -266,7 +314,7 @@ impl Rewriter {
                 if let (Some(name), AstNode::Lambda { .. }) = (&name, &rhs) {
                     self.bind(name);
                 }
-                let rhs = boxed(self.node(rhs));
+                let rhs = boxed(self.operand(rhs));
                 if let Some(name) = &name {
                     self.bind(name);
                 }
@@ -297,7 +345,13 @@ impl Rewriter {
                 }
                 self.path(steps)
             }
-            _ => AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(self.node(lhs)), rhs: boxed(self.bare(rhs)) },
+            // A function before it makes one of both.
+            AstNode::Lambda { .. } | AstNode::Variable(_) => {
+                let lhs = self.operand(lhs);
+                let lhs = self.call("guard:composed", vec![lhs]);
+                AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(lhs), rhs: boxed(self.operand(rhs)) }
+            }
+            _ => AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(self.operand(lhs)), rhs: boxed(self.bare(rhs)) },
         }
     }
 
@@ -327,8 +381,11 @@ impl Rewriter {
         let followers: Vec<_> = (0..steps.len())
             .map(|place| if place < last_expansion { Some("guard:print") } else { expands(steps.get(place + 1)) })
             .collect();
-        // `@` keeps what a step starts from, so that steps multiply.
-        let multiplies = steps.iter().any(|step| step.focus.is_some());
+        // `@` keeps what a step starts from, so that steps multiply, `#` what place it had, and `%` what is around it.
+        let binds = |stage: &Stage| matches!(stage, Stage::Index(_));
+        let is_kept =
+            |step: &PathStep| step.focus.is_some() || step.index_var.is_some() || step.ancestor_label.is_some();
+        let multiplies = steps.iter().any(|step| is_kept(step) || step.stages.iter().any(binds));
         let mut first_guard = None;
         let mut guarded = Vec::with_capacity(steps.len());
         for (place, (mut step, follower)) in steps.into_iter().zip(followers).enumerate() {
@@ -342,27 +399,43 @@ impl Rewriter {
                     AstNode::FunctionApplication(boxed(self.call("guard:tuples", vec![path])))
                 }
                 AstNode::Variable(name) if place == 0 => {
+                    let mut checked = variable(&name);
                     if let (Some(guard), true) = (follower, self.is_bound(&name)) {
-                        first_guard = Some(self.call(guard, vec![variable(&name)]));
+                        checked = self.call(guard, vec![checked]);
+                    }
+                    if multiplies {
+                        checked = self.call("guard:tuples", vec![checked]);
+                    }
+                    if matches!(checked, AstNode::Function { .. }) {
+                        first_guard = Some(checked);
                     }
                     self.value_of(name)
                 }
+                AstNode::Name(name) if place == 0 && multiplies => {
+                    let path = AstNode::Path { steps: vec![PathStep::new(AstNode::Name(name.clone()))] };
+                    first_guard = Some(self.call("guard:tuples", vec![path]));
+                    AstNode::Name(name)
+                }
+                AstNode::Array(items) if place == 0 && multiplies => AstNode::Array(self.tuple_items(items)),
                 AstNode::Block(_) if step.is_tuple || step.inner_tuple => self.tuple_step(step.node),
                 AstNode::Block(items) if place == 0 => {
-                    let mut items = self.scoped(&[], |rewriter| rewriter.nodes(items));
+                    let mut items = self.scoped(&[], |rewriter| rewriter.block(items));
                     if let Some(guard) = follower
                         && let Some(last) = items.pop()
                     {
                         items.push(self.call(guard, vec![last]));
                     }
+                    if multiplies && let Some(last) = items.pop() {
+                        items.push(self.call("guard:tuples", vec![last]));
+                    }
                     AstNode::Block(items)
                 }
                 AstNode::Function { name, args, is_builtin } if place == 0 => {
-                    let call = self.function(name, args, is_builtin);
-                    match follower {
-                        Some(guard) => self.call(guard, vec![call]),
-                        None => call,
+                    let mut call = self.function(name, args, is_builtin);
+                    if let Some(guard) = follower {
+                        call = self.call(guard, vec![call]);
                     }
+                    if multiplies { self.call("guard:tuples", vec![call]) } else { call }
                 }
                 AstNode::FunctionApplication(inner) if step.is_tuple || step.inner_tuple => {
                     AstNode::FunctionApplication(boxed(self.tuple_step(*inner)))
@@ -416,7 +489,7 @@ impl Rewriter {
     /// A call.
     fn function(&mut self, name: String, args: Vec<AstNode>, is_builtin: bool) -> AstNode {
         if !is_builtin || self.is_bound(&name) {
-            return AstNode::Function { name, args: self.nodes(args), is_builtin };
+            return AstNode::Function { name, args: self.operands(args), is_builtin };
         }
         if functions::is_function(&name) {
             self.named(&name);
@@ -424,7 +497,7 @@ impl Rewriter {
         if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
             return self.partial(name, args);
         }
-        let mut args = self.nodes(args);
+        let mut args = self.operands(args);
         let first = match name.as_str() {
             "string" if args.len() > 1 => "guard:pretty",
             "string" | "clone" | "lookup" => "guard:print",
@@ -432,7 +505,18 @@ impl Rewriter {
             "uppercase" | "lowercase" | "trim" | "substring" | "substringBefore" | "substringAfter"
             | "base64encode" | "base64decode" | "encodeUrl" | "encodeUrlComponent" | "decodeUrl"
             | "decodeUrlComponent" => "guard:text",
-            "reverse" | "keys" | "spread" => "guard:items",
+            "reverse" | "keys" | "map" | "filter" | "each" | "sift" => "guard:items",
+            "spread" => "guard:spread",
+            "sort" => {
+                if let Some(AstNode::Lambda { body, .. }) = args.get_mut(1)
+                    && is_simple(body)
+                {
+                    // The base looks at the time in every step but those that are a mere value.
+                    let simple = std::mem::replace(&mut **body, AstNode::Null);
+                    **body = AstNode::Block(vec![simple]);
+                }
+                "guard:items"
+            }
             "merge" => "guard:entries",
             "append" => {
                 args = args.into_iter().map(|arg| self.call("guard:items", vec![arg])).collect();
@@ -444,14 +528,19 @@ impl Rewriter {
                 ""
             }
             "distinct" if args.len() == 1 => return self.call("guard:distinct", args),
-            "formatNumber" | "formatInteger" | "fromMillis" | "parseInteger" | "toMillis" => {
+            "formatNumber" | "parseInteger" => {
                 // With the context as its first argument, the picture is the only one.
                 args = args.into_iter().map(|arg| self.call("guard:picture", vec![arg])).collect();
                 ""
             }
+            "fromMillis" | "toMillis" => {
+                args = args.into_iter().map(|arg| self.call("guard:date picture", vec![arg])).collect();
+                ""
+            }
+            "formatInteger" if !args.is_empty() => return self.format_integer(args),
             "now" if !args.is_empty() => {
                 self.named("millis");
-                args = args.into_iter().map(|arg| self.call("guard:picture", vec![arg])).collect();
+                args = args.into_iter().map(|arg| self.call("guard:date picture", vec![arg])).collect();
                 args.insert(0, AstNode::Function { name: "millis".into(), args: Vec::new(), is_builtin: true });
                 return AstNode::Function { name: "fromMillis".into(), args, is_builtin: true };
             }
@@ -475,8 +564,9 @@ impl Rewriter {
     /// `$f(?, x)`: for guarded functions a function that calls it with its guards, what is given bound beforehand.
     fn partial(&mut self, name: String, args: Vec<AstNode>) -> AstNode {
         if !GUARDED.iter().any(|(guarded, _)| *guarded == name) {
-            let args = args.into_iter().map(|arg| self.node(arg)).collect();
-            return AstNode::Function { name, args, is_builtin: true };
+            let args = self.operands(args);
+            let partial = AstNode::Function { name, args, is_builtin: true };
+            return AstNode::Block(vec![self.call("guard:closure", Vec::new()), partial]);
         }
         let (mut params, mut bindings, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for arg in args {
@@ -490,12 +580,13 @@ impl Rewriter {
         }
         let mut items: Vec<AstNode> = bindings.into_iter().map(|(name, arg)| self.binding(&name, arg, true)).collect();
         let body = boxed(self.function(name, given, true));
+        items.push(self.call("guard:closure", Vec::new()));
         items.push(AstNode::Lambda { params, body, signature: None, thunk: true });
         AstNode::Block(items)
     }
 
     fn binding(&mut self, name: &str, value: AstNode, guard: bool) -> AstNode {
-        let value = if guard { self.node(value) } else { value };
+        let value = if guard { self.operand(value) } else { value };
         AstNode::Binary { op: BinaryOp::ColonEqual, lhs: boxed(variable(name)), rhs: boxed(value) }
     }
 
@@ -534,6 +625,19 @@ impl Rewriter {
         }
         items.push(AstNode::Function { name, args, is_builtin: true });
         if items.len() == 1 { items.remove(0) } else { AstNode::Block(items) }
+    }
+
+    /// `$formatInteger(number, picture)`: how long the result is depends on both.
+    fn format_integer(&mut self, args: Vec<AstNode>) -> AstNode {
+        let (mut items, args) = self.bound(args);
+        let both = match args.as_slice() {
+            // The context takes the place of what is missing.
+            [picture] => vec![variable(""), picture.clone()],
+            several => several.to_vec(),
+        };
+        items.push(self.call("guard:integer", both));
+        items.push(AstNode::Function { name: "formatInteger".into(), args, is_builtin: true });
+        AstNode::Block(items)
     }
 
     /// `$replace(text, pattern, replacement, limit)`: what a function gives as a replacement is charged when it does.
