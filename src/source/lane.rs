@@ -421,7 +421,7 @@ impl Lane {
         Bytes::from(text)
     }
 
-    fn finish(&self, places: Vec<usize>, verdict: Verdict) {
+    pub(super) fn finish(&self, places: Vec<usize>, verdict: Verdict) {
         self.state.borrow_mut().finished.push_back(Finished { places, verdict });
         self.settling.wake();
     }
@@ -467,7 +467,7 @@ impl Lane {
         let rest: Vec<_> = {
             let state = self.state.borrow();
             let again = Settlement::Retry { after: Duration::ZERO };
-            state.in_flight.iter().map(|(_, in_flight)| (in_flight.delivery.receipt.clone(), again)).collect()
+            state.in_flight.iter().map(|(_, in_flight)| (Rc::clone(&in_flight.delivery), again)).collect()
         };
         if !rest.is_empty() {
             add(&self.counters.handed_back, rest.len() as u64);
@@ -494,7 +494,7 @@ impl Lane {
                 oldest = oldest.max(now - in_flight.received);
                 if half.is_some_and(|half| now - in_flight.signalled + tick >= half) {
                     places.push(place);
-                    signals.push((in_flight.delivery.receipt.clone(), Settlement::InProgress));
+                    signals.push((Rc::clone(&in_flight.delivery), Settlement::InProgress));
                 }
             }
             if let Some(place) = self.counters.oldest_ms.get(self.index) {

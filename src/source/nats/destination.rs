@@ -1,10 +1,14 @@
 //! A subject that a JetStream stream listens to.
 
-use std::rc::Rc;
+use std::{error::Error as _, rc::Rc};
 
 use async_nats::{
     HeaderMap,
-    jetstream::{self, message::PublishMessage},
+    jetstream::{
+        self,
+        context::{PublishError, PublishErrorKind},
+        message::PublishMessage,
+    },
 };
 use tokio::sync::OnceCell;
 
@@ -54,8 +58,8 @@ impl NatsDestination {
         let mut answers = Vec::with_capacity(sent.len());
         for sent in sent {
             answers.push(match sent {
-                Ok(accepted) => accepted.await.map(drop).map_err(BrokerError::new),
-                Err(error) => Err(BrokerError::new(error)),
+                Ok(accepted) => accepted.await.map(drop).map_err(|error| refusal(&error)),
+                Err(error) => Err(refusal(&error)),
             });
         }
         answers
@@ -76,22 +80,37 @@ fn message(publication: &Publication) -> PublishMessage {
             let mut headers = HeaderMap::new();
             for (name, value) in &delivery.headers {
                 // The stream's own, such as the first one's Nats-Msg-Id, mean something else here.
-                if !name.starts_with("Nats-") {
+                if publication.has_headers() && !name.starts_with("Nats-") {
                     headers.append(name.as_str(), header(value).as_str());
                 }
             }
             headers.insert("Expressway-Error", header(error).as_str());
+            let cause = if publication.has_headers() { cause } else { "" };
             headers.insert("Expressway-Cause", header(cause).as_str());
             headers.insert("Expressway-Subject", header(&delivery.subject).as_str());
             headers.insert("Expressway-Sequence", header(&delivery.sequence).as_str());
             headers.insert("Expressway-Deliveries", delivery.deliveries.to_string().as_str());
-            PublishMessage::build().payload(delivery.payload.clone()).headers(headers)
+            let (original, whole) = publication.original();
+            if !whole {
+                headers.insert("Expressway-Original-Bytes", delivery.payload.len().to_string().as_str());
+            }
+            PublishMessage::build().payload(original).headers(headers)
         }
     };
     match publication.id() {
         Some(id) => message.message_id(id),
         None => message,
     }
+}
+
+/// Why a publication was not accepted.
+fn refusal(error: &PublishError) -> BrokerError {
+    /// Code of JetStream's error for a message that is longer than its stream takes (nats-server, `JSStreamMessageExceedsMaximumErr`).
+    const MESSAGE_EXCEEDS_MAXIMUM: u64 = 10054;
+    let code = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
+    let too_large = code.is_some_and(|error| error.error_code().0 == MESSAGE_EXCEEDS_MAXIMUM)
+        || error.kind() == PublishErrorKind::MaxPayloadExceeded;
+    if too_large { BrokerError::too_large(error) } else { BrokerError::new(error) }
 }
 
 /// What a header can hold of a text: one line of bounded length.

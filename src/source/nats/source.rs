@@ -17,7 +17,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::timeout;
 
 use super::NatsConnection;
-use crate::source::{Acknowledger, BrokerError, Delivery, Fetched, LocalBoxFuture, Receipt, Settlement, Source};
+use crate::source::{Acknowledger, BrokerError, Delivery, Fetched, LocalBoxFuture, Settlement, Source};
 
 /// How long the server keeps a pull that finds nothing. Short, since one that was lost with the server is noticed by it.
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
@@ -210,11 +210,14 @@ impl Source for NatsSource {
 }
 
 impl Acknowledger for NatsAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             let client = self.0.connection.connected()?;
-            for (receipt, settlement) in settlements {
-                let subject = Subject::from(&**receipt);
+            for (delivery, settlement) in settlements {
+                let subject = Subject::from(&*delivery.receipt);
                 client.publish(subject, acknowledgement(*settlement)).await.map_err(BrokerError::new)?;
             }
             Ok(())

@@ -293,11 +293,15 @@ impl Source for RedisSource {
 }
 
 impl Acknowledger for RedisAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             let (mut done, mut running, mut again) = (Vec::new(), Vec::new(), Vec::new());
             let now = Instant::now();
-            for (receipt, settlement) in settlements {
+            for (delivery, settlement) in settlements {
+                let receipt = &delivery.receipt;
                 match settlement {
                     Settlement::Acknowledge | Settlement::Terminate => done.push(&**receipt),
                     Settlement::InProgress => running.push(&**receipt),
