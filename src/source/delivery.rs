@@ -27,7 +27,7 @@ pub struct Delivery {
     pub key: Option<String>,
     /// Its place in the stream, as the source writes it. Equal for all deliveries of one message.
     pub sequence: String,
-    /// Names the stream and its consumer as they are now: with the sequence, what no other message has. `None` where the source
+    /// Names the stream, as it is now, and its consumer: with the sequence, what no other message has. `None` where the source
     /// has no such name.
     pub origin: Option<Arc<str>>,
     /// How often it has been delivered, this time included.

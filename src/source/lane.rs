@@ -156,15 +156,16 @@ impl Lane {
         self.stopping.set(true);
         self.start_gathered();
         self.hand_back_waiting();
-        if let Err(error) = source.close().await {
-            self.report(&format!("the source was not closed: {error}"));
-        }
         let empty = async {
             while !self.state.borrow().in_flight.is_empty() {
                 self.freed.notified().await;
             }
         };
-        let _ = timeout(self.settings.drain_timeout, empty).await;
+        // What is still on its way here is handed back while executions end.
+        let (closed, _) = tokio::join!(source.close(), timeout(self.settings.drain_timeout, empty));
+        if let Err(error) = closed {
+            self.report(&format!("what was on its way was not handed back: {error}"));
+        }
         self.tasks.borrow_mut().abort_all();
         let handed_back = self.hand_back_rest().await;
         if let Err(error) = source.close().await {
@@ -483,6 +484,7 @@ impl Lane {
     /// Tells the source about what is in progress for longer than half its patience; also notes the oldest delivery's age.
     async fn signal_progress(self: Rc<Self>) {
         const LOOK_EVERY: Duration = Duration::from_millis(500);
+        let mut failing = false;
         loop {
             let half = self.acknowledger.patience().map(|patience| patience / 2);
             let tick = half.map_or(LOOK_EVERY, |half| (half / 4).clamp(Duration::from_millis(1), LOOK_EVERY));
@@ -505,6 +507,7 @@ impl Lane {
             }
             match self.acknowledger.settle(&signals).await {
                 Ok(()) => {
+                    failing = false;
                     let state = &mut *self.state.borrow_mut();
                     for place in places {
                         // A place may hold another delivery by now, which came later than the signal; it loses nothing
@@ -514,9 +517,11 @@ impl Lane {
                         }
                     }
                 }
-                Err(error) => {
+                Err(error) if !failing => {
+                    failing = true;
                     self.report(&format!("{} events were not reported as in progress: {error}", signals.len()));
                 }
+                Err(_) => {}
             }
         }
     }
