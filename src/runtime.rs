@@ -325,7 +325,15 @@ impl Runtime {
     ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
         let test_case = test_case.or_else(|| self.default_test_case(&machine.identity.name));
-        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0, test_case }
+        ExecutionStart {
+            machine: Arc::clone(&machine.identity),
+            name,
+            input,
+            synchronous,
+            depth: 0,
+            test_case,
+            start_time_ms: None,
+        }
     }
 
     /// The state machines.
@@ -395,6 +403,7 @@ impl StateMachines for LocalMachines {
             synchronous: nested.synchronous,
             depth: nested.depth,
             test_case: runtime.default_test_case(&machine.identity.name),
+            start_time_ms: None,
         };
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.

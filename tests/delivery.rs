@@ -22,7 +22,7 @@ use expressway::{
     source::{
         Acknowledger, Backoff, BatchSettings, Body, BrokerError, Delivery, Destination, Ends, EventRule, Execute,
         Execution, FailureAction, FailureRules, Fetched, Lane, LaneParts, LaneSettings, LocalBoxFuture, PipeCounters,
-        Publication, ResultForm, Settlement, Source,
+        Publication, ResultForm, Settlement, Source, Start,
     },
     value::{Number, ValueRef},
 };
@@ -258,7 +258,8 @@ fn numbers(input: &Value) -> Vec<usize> {
 struct Executor(Shared);
 
 impl Execute for Executor {
-    fn execute(&self, input: Value) -> Execution {
+    fn execute(&self, start: &Start) -> Execution {
+        let input = start.input.clone();
         let trouble = self.0.borrow().trouble;
         if one_in(&self.0, trouble.refused) {
             return Execution::Refused(StartError::TooManyExecutions { limit: 1 });
@@ -329,6 +330,7 @@ impl Run {
             batch: self.batch,
             drain_timeout: Duration::from_secs(30),
             broker_backoff: backoff,
+            rate_limit: None,
         }
     }
 

@@ -11,6 +11,7 @@
 mod accept;
 mod connection;
 mod error;
+mod intake;
 mod operation;
 mod parameters;
 mod protocol;
@@ -20,5 +21,6 @@ mod stream;
 
 pub use self::{
     accept::Accept,
+    intake::{Intake, MakeIntake, NotStored},
     server::{Server, ServerSettings},
 };

@@ -28,6 +28,7 @@ use super::{
     accept::{Accept, Shards, listen},
     connection::{Connection, Connections, Phase},
     error::ApiError,
+    intake::MakeIntake,
     operation::{Context, perform},
     protocol::action_of,
 };
@@ -73,6 +74,7 @@ pub struct Server {
 struct Shared {
     settings: ServerSettings,
     throttle: Arc<Throttle>,
+    intake: Option<MakeIntake>,
     shards: Shards,
     /// The first socket, for the shard that takes it first.
     listener: Mutex<Option<StdListener>>,
@@ -87,12 +89,26 @@ impl Server {
     /// # Errors
     /// What the system says about the address, such as that it is in use.
     pub fn start(runtime: &Runtime, settings: ServerSettings, throttle: Arc<Throttle>) -> io::Result<Self> {
+        Self::start_with_intake(runtime, settings, throttle, None)
+    }
+
+    /// As [`Server::start`], with an intake that stores what StartExecution starts.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with_intake(
+        runtime: &Runtime,
+        settings: ServerSettings,
+        throttle: Arc<Throttle>,
+        intake: Option<MakeIntake>,
+    ) -> io::Result<Self> {
         let listener = listen(settings.listen, settings.accept)?;
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let shared = Arc::new(Shared {
             settings: ServerSettings { listen: address, ..settings },
             throttle,
+            intake,
             shards: Shards::default(),
             listener: Mutex::new(Some(listener)),
             connections: AtomicUsize::new(0),
@@ -133,7 +149,8 @@ struct ShardServer {
 
 impl ShardServer {
     fn new(shard: Shard, shared: &Arc<Shared>) -> Self {
-        let context = Context { shard, throttle: Arc::clone(&shared.throttle) };
+        let intake = shared.intake.as_ref().map(|make| make());
+        let context = Context { shard, throttle: Arc::clone(&shared.throttle), intake };
         Self { shared: Arc::clone(shared), context, connections: Connections::new() }
     }
 

@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     Acknowledger, Delivery, Destination, Execute, Execution, FailureAction, Fetched, LaneSettings, PipeCounters,
-    ResultForm, Settlement, Source, counters::add, event::Prepared, settle::Settling,
+    ResultForm, Settlement, Source, Start, counters::add, event::Prepared, settle::Settling,
 };
 use crate::{
     Value,
@@ -87,7 +87,7 @@ pub(super) struct InFlight {
     signalled: Instant,
     order: Option<Rc<str>>,
     /// What waits for its turn.
-    waiting: Option<Value>,
+    waiting: Option<Start>,
     /// How often it was run again without being delivered again.
     repeats: u64,
 }
@@ -249,6 +249,13 @@ impl Lane {
         }
         let mut in_a_row = 0;
         loop {
+            if self.state.borrow().fetched.is_empty() {
+                return;
+            }
+            if let Some(limit) = &self.settings.rate_limit {
+                limit.wait().await;
+            }
+            // The lane may have been told to stop meanwhile, and have handed them back.
             let Some(place) = self.state.borrow_mut().fetched.pop_front() else { return };
             self.take_one(place);
             in_a_row += 1;
@@ -268,13 +275,13 @@ impl Lane {
                 add(&self.counters.filtered, 1);
                 self.finish(vec![place], Verdict::Acknowledge);
             }
-            Prepared::Start { input, order: Some(order) } => self.take_ordered(place, input, order.into()),
-            Prepared::Start { input, order: None } => match self.settings.batch {
-                None => self.begin(vec![place], input),
+            Prepared::Start { start, order: Some(order) } => self.take_ordered(place, start, order.into()),
+            Prepared::Start { start, order: None } => match self.settings.batch {
+                None => self.begin(vec![place], start),
                 Some(batch) => {
                     let gathered = {
                         let gathered = &mut self.state.borrow_mut().gathered;
-                        gathered.push((place, input));
+                        gathered.push((place, start.input));
                         gathered.len()
                     };
                     if gathered >= batch.max_items {
@@ -292,14 +299,14 @@ impl Lane {
         }
     }
 
-    fn take_ordered(self: &Rc<Self>, place: usize, input: Value, order: Rc<str>) {
+    fn take_ordered(self: &Rc<Self>, place: usize, start: Start, order: Rc<str>) {
         let busy = {
             let state = &mut *self.state.borrow_mut();
             state.in_flight[place].order = Some(Rc::clone(&order));
             match state.orders.get_mut(&order) {
                 Some(waiting) => {
                     waiting.push_back(place);
-                    state.in_flight[place].waiting = Some(input.clone());
+                    state.in_flight[place].waiting = Some(start.clone());
                     true
                 }
                 None => {
@@ -309,7 +316,7 @@ impl Lane {
             }
         };
         if !busy {
-            self.begin(vec![place], input);
+            self.begin(vec![place], start);
         }
     }
 
@@ -319,35 +326,35 @@ impl Lane {
             return;
         }
         let (places, inputs): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
-        self.begin(places, Value::from(inputs));
+        self.begin(places, Start { machine: None, input: Value::from(inputs) });
     }
 
-    fn begin(self: &Rc<Self>, places: Vec<usize>, input: Value) {
-        match self.executor.execute(input.clone()) {
+    fn begin(self: &Rc<Self>, places: Vec<usize>, start: Start) {
+        match self.executor.execute(&start) {
             Execution::Ended(outcome) => {
                 add(&self.counters.started, 1);
-                self.ended(places, &input, &Ok(*outcome));
+                self.ended(places, &start, &Ok(*outcome));
             }
             Execution::Running(running) => {
                 add(&self.counters.started, 1);
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     let result = running.await;
-                    lane.ended(places, &input, &result);
+                    lane.ended(places, &start, &result);
                 });
             }
             Execution::Refused(StartError::TooManyExecutions { .. }) if !self.stopping.get() => {
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     sleep(REFUSED_START).await;
-                    lane.begin(places, input);
+                    lane.begin(places, start);
                 });
             }
             Execution::Refused(_) => self.finish(places, Verdict::HandBack { after: Duration::ZERO }),
         }
     }
 
-    fn ended(self: &Rc<Self>, places: Vec<usize>, input: &Value, result: &Result<Outcome, Lost>) {
+    fn ended(self: &Rc<Self>, places: Vec<usize>, start: &Start, result: &Result<Outcome, Lost>) {
         let outcome = match result {
             Ok(outcome) => outcome,
             // An execution that went away without an outcome is not done.
@@ -374,7 +381,7 @@ impl Lane {
                 }
                 FailureAction::Acknowledge => self.finish(vec![place], Verdict::Acknowledge),
                 FailureAction::Retry if ordered && !self.stopping.get() => {
-                    self.repeat(place, input.clone(), deliveries);
+                    self.repeat(place, start.clone(), deliveries);
                 }
                 FailureAction::Retry => {
                     let after = self.settings.failures.backoff.after(deliveries);
@@ -390,13 +397,13 @@ impl Lane {
     }
 
     /// Runs an event of an order again. It is not handed back, so that none behind it overtakes it.
-    fn repeat(self: &Rc<Self>, place: usize, input: Value, deliveries: u64) {
+    fn repeat(self: &Rc<Self>, place: usize, start: Start, deliveries: u64) {
         self.state.borrow_mut().in_flight[place].repeats += 1;
         let after = self.settings.failures.backoff.after(deliveries);
         let lane = Rc::clone(self);
         self.spawn(async move {
             sleep(after).await;
-            lane.begin(vec![place], input);
+            lane.begin(vec![place], start);
         });
     }
 
@@ -436,7 +443,7 @@ impl Lane {
                 let Some(order) = state.in_flight.remove(*place).order else { continue };
                 let waiting = state.orders.get_mut(&order).and_then(VecDeque::pop_front);
                 match waiting {
-                    Some(place) => next.push((place, state.in_flight[place].waiting.take().unwrap_or_default())),
+                    Some(place) => next.extend(state.in_flight[place].waiting.take().map(|start| (place, start))),
                     None => drop(state.orders.remove(&order)),
                 }
             }
@@ -444,8 +451,8 @@ impl Lane {
         self.counters.in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
         self.freed.notify_waiters();
         self.freed.notify_one();
-        for (place, input) in next {
-            self.begin(vec![place], input);
+        for (place, start) in next {
+            self.begin(vec![place], start);
         }
     }
 

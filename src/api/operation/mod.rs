@@ -7,9 +7,9 @@ mod state_machine;
 mod tag;
 mod validate;
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-use super::{error::ApiError, reply};
+use super::{error::ApiError, intake::Intake, reply};
 use crate::{model::action::Action, registry::Registry, runtime::Shard, throttle::Throttle};
 
 /// What operations work with, on one shard.
@@ -18,6 +18,8 @@ pub(super) struct Context {
     pub(super) shard: Shard,
     /// The buckets of all shards.
     pub(super) throttle: Arc<Throttle>,
+    /// Where StartExecution puts starts; none when it begins them itself.
+    pub(super) intake: Option<Rc<dyn Intake>>,
 }
 
 impl Context {
@@ -26,7 +28,7 @@ impl Context {
     }
 }
 
-/// Performs an action. Only StartSyncExecution ever waits, and only when the execution does.
+/// Performs an action. Only starts ever wait: StartSyncExecution when the execution does, StartExecution for an intake.
 ///
 /// # Errors
 /// What the API answers instead.
@@ -35,7 +37,7 @@ pub(super) async fn perform(context: &Context, action: Action, body: &[u8]) -> R
         return Err(ApiError::throttled());
     }
     match action {
-        Action::StartExecution => start_execution::start_execution(context, body),
+        Action::StartExecution => start_execution::start_execution(context, body).await,
         Action::StartSyncExecution => start_execution::start_sync_execution(context, body).await,
         Action::CreateStateMachine => state_machine::create(context.registry(), body),
         Action::UpdateStateMachine => state_machine::update(context.registry(), body),

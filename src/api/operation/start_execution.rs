@@ -15,6 +15,7 @@ use crate::{
         arn::Arn,
         execution::{ExecutionName, ExecutionStart, Outcome},
         machine_type::MachineType,
+        stored_start::StoredStart,
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
@@ -32,14 +33,20 @@ struct Admitted {
     start: ExecutionStart,
 }
 
-/// StartExecution.
-pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+/// StartExecution. With an intake it answers once that has stored the start, and the execution begins wherever it is taken
+/// from there.
+pub(super) async fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
     let execution_arn = start.name.arn(&record.identity);
-    let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
-    context.shard.start(&program, start).inspect_err(refused)?;
+    match &context.intake {
+        None => {
+            let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
+            context.shard.start(&program, start).inspect_err(refused)?;
+        }
+        Some(intake) => intake.store(&stored_start(start, start_time_ms)).await?,
+    }
     let mut reply = Vec::with_capacity(execution_arn.len() + 64);
     reply.extend_from_slice(b"{\"executionArn\":\"");
     reply.extend_from_slice(execution_arn.as_bytes());
@@ -47,6 +54,17 @@ pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>,
     write_timestamp(start_time_ms, &mut reply);
     reply.push(b'}');
     Ok(reply)
+}
+
+fn stored_start(start: ExecutionStart, start_time_ms: u64) -> StoredStart {
+    StoredStart {
+        state_machine_arn: start.machine.arn.clone(),
+        name: start.name.name,
+        id: start.name.id,
+        start_time_ms,
+        test_case: start.test_case.map(|test_case| test_case.to_string()),
+        input: start.input,
+    }
 }
 
 /// StartSyncExecution. When the client goes away the future is dropped here and the execution goes on.
@@ -80,7 +98,7 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let machine = Arc::clone(&record.identity);
     let synchronous = action == Action::StartSyncExecution;
-    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case, start_time_ms: None };
     Ok(Admitted { record, program, start })
 }
 

@@ -10,6 +10,7 @@ use async_nats::{
     },
 };
 
+use super::intake::starts_subject;
 use crate::source::BrokerError;
 
 /// Marks consumers that expressway made and may change.
@@ -18,10 +19,12 @@ const DESCRIPTION: &str = "expressway pipe";
 /// Which consumer, and what it is made like when it is not there.
 #[derive(Clone, Debug)]
 pub struct NatsSourceSettings {
-    /// The stream; it must be there.
+    /// The stream; it must be there, unless it is one of starts.
     pub stream: String,
     /// The durable consumer.
     pub consumer: String,
+    /// Whether it is a stream of starts, which is made when it is not there.
+    pub is_intake: bool,
     /// Only messages of these subjects; empty for all.
     pub filter_subject: String,
     /// After how long without a sign a message is delivered to somebody else.
@@ -45,6 +48,9 @@ impl Consumer {
     /// The consumer: as it is when somebody else made it, else made or changed to what the settings say.
     pub(super) async fn find(client: &Client, settings: &NatsSourceSettings) -> Result<Self, BrokerError> {
         let NatsSourceSettings { stream: stream_name, consumer: name, .. } = settings;
+        if settings.is_intake {
+            starts_subject(client, stream_name).await?;
+        }
         let stream = jetstream::new(client.clone())
             .get_stream(stream_name)
             .await

@@ -6,10 +6,14 @@ mod answers;
 mod connection;
 mod consumer;
 mod destination;
+mod intake;
 mod message;
 mod source;
 
+/// Between attempts of whoever waits for a start to be stored.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 pub use self::{
     acknowledger::NatsAcknowledger, address::NatsAddress, connection::NatsConnection, consumer::NatsSourceSettings,
-    destination::NatsDestination, source::NatsSource,
+    destination::NatsDestination, intake::NatsIntake, source::NatsSource,
 };
