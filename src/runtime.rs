@@ -342,7 +342,7 @@ impl Runtime {
     ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
         let test_case = test_case.or_else(|| self.default_test_case(&machine.name));
-        ExecutionStart { machine, name, input, synchronous, depth: 0, test_case }
+        ExecutionStart { machine, name, input, synchronous, depth: 0, test_case, start_time_ms: None }
     }
 
     /// The state machines.
@@ -416,6 +416,7 @@ impl StateMachines for LocalMachines {
             synchronous: nested.synchronous,
             depth: nested.depth,
             test_case,
+            start_time_ms: None,
         };
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.

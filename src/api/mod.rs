@@ -11,6 +11,7 @@
 mod accept;
 mod error;
 mod http;
+mod intake;
 mod operation;
 mod parameters;
 mod protocol;
@@ -20,5 +21,6 @@ mod service;
 
 pub use self::{
     accept::Accept,
+    intake::{Intake, MakeIntake, NotStored},
     server::{Server, ServerSettings},
 };

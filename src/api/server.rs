@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     accept::{Accept, Shards, listen},
     http::Connections,
+    intake::MakeIntake,
     operation::Context,
     service::Api,
 };
@@ -51,6 +52,7 @@ pub struct Server {
 struct Shared {
     settings: ServerSettings,
     throttle: Arc<Throttle>,
+    intake: Option<MakeIntake>,
     shards: Shards,
     /// The first socket, for the shard that takes it first.
     listener: Mutex<Option<StdListener>>,
@@ -65,12 +67,26 @@ impl Server {
     /// # Errors
     /// What the system says about the address, such as that it is in use.
     pub fn start(runtime: &Runtime, settings: ServerSettings, throttle: Arc<Throttle>) -> io::Result<Self> {
+        Self::start_with_intake(runtime, settings, throttle, None)
+    }
+
+    /// As [`Server::start`], with an intake that stores what StartExecution starts.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with_intake(
+        runtime: &Runtime,
+        settings: ServerSettings,
+        throttle: Arc<Throttle>,
+        intake: Option<MakeIntake>,
+    ) -> io::Result<Self> {
         let listener = listen(settings.listen, settings.accept)?;
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let shared = Arc::new(Shared {
             settings: ServerSettings { listen: address, ..settings },
             throttle,
+            intake,
             shards: Shards::default(),
             listener: Mutex::new(Some(listener)),
             connections: AtomicUsize::new(0),
@@ -113,7 +129,8 @@ struct ShardServer {
 impl ShardServer {
     fn new(shard: Shard, shared: &Arc<Shared>) -> Self {
         let connections = Connections::new(shard.runtime().clock().epoch_ms());
-        let context = Context { shard: shard.clone(), throttle: Arc::clone(&shared.throttle) };
+        let intake = shared.intake.as_ref().map(|make| make());
+        let context = Context { shard: shard.clone(), throttle: Arc::clone(&shared.throttle), intake };
         let api = Api { context, draining: Arc::clone(&shared.draining) };
         Self { shared: Arc::clone(shared), shard, api, connections }
     }

@@ -66,7 +66,7 @@ impl Api {
 
 /// The reply to a start whose execution waits.
 pub(super) struct WaitingReply {
-    start: Box<WaitingStart>,
+    start: WaitingStart,
     shard: Shard,
 }
 

@@ -141,6 +141,8 @@ pub struct ExecutionStart {
     pub depth: u32,
     /// The test case of the mock configuration that answers its calls; none means that handlers do.
     pub test_case: Option<Arc<str>>,
+    /// When it was started, in milliseconds since 1970, where that was said before it begins; none means when it begins.
+    pub start_time_ms: Option<u64>,
 }
 
 #[cfg(test)]

@@ -211,6 +211,16 @@ class Redis:
             for _ in piece:
                 self.answer()
 
+    def wait_until_written(self):
+        """Waits until the append-only file has everything."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            facts = self.call("INFO", "persistence")
+            if b"aof_buffer_length:0" in facts and b"aof_pending_bio_fsync:0" in facts:
+                return
+            time.sleep(0.01)
+        raise RuntimeError("Redis does not write its append-only file")
+
     def read_stream(self, stream, field=b"payload"):
         """The payloads of all entries of a stream."""
         begin = "-"

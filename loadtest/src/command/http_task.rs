@@ -179,6 +179,7 @@ pub(super) fn input(shard: &Shard, record: &StateMachineRecord, text: &str) -> E
         synchronous: false,
         depth: 0,
         test_case: None,
+        start_time_ms: None,
     }
 }
 

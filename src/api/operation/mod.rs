@@ -7,10 +7,10 @@ mod state_machine;
 mod tag;
 mod validate;
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 pub(super) use self::start_execution::WaitingStart;
-use super::{error::ApiError, reply};
+use super::{error::ApiError, intake::Intake, reply};
 use crate::{model::action::Action, registry::Registry, runtime::Shard, throttle::Throttle};
 
 /// What operations work with, on one shard.
@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub(super) shard: Shard,
     /// The buckets of all shards.
     pub(super) throttle: Arc<Throttle>,
+    /// Where StartExecution puts starts; none when it begins them itself.
+    pub(super) intake: Option<Rc<dyn Intake>>,
 }
 
 impl Context {
@@ -31,12 +33,12 @@ impl Context {
 pub(super) enum Performed {
     /// The body of its reply is written.
     Answered,
-    /// Its execution has to be waited for.
-    Waits(Box<WaitingStart>),
+    /// The start has to be waited for.
+    Waits(WaitingStart),
 }
 
-/// Performs an action, and appends the body of its reply to `reply`. Only StartSyncExecution ever waits, and only when the
-/// execution does.
+/// Performs an action, and appends the body of its reply to `reply`. Only starts ever wait: StartSyncExecution when the
+/// execution does, StartExecution for an intake.
 ///
 /// # Errors
 /// What the API answers instead; what has been written until then is no part of it.
@@ -50,7 +52,7 @@ pub(super) fn perform(
         return Err(ApiError::throttled());
     }
     match action {
-        Action::StartExecution => start_execution::start_execution(context, body, reply)?,
+        Action::StartExecution => return start_execution::start_execution(context, body, reply),
         Action::StartSyncExecution => return start_execution::start_sync_execution(context, body, reply),
         _ => reply.extend_from_slice(&perform_on_registry(context.registry(), action, body)?),
     }

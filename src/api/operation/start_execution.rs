@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     future::Future,
     pin::Pin,
+    rc::Rc,
     str,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
@@ -15,6 +16,7 @@ use crate::{
     Value,
     api::{
         error::ApiError,
+        intake::NotStored,
         protocol::StartRequest,
         reply::{write_string, write_timestamp},
     },
@@ -23,6 +25,7 @@ use crate::{
         arn::Arn,
         execution::{ExecutionName, ExecutionStart, Outcome},
         machine_type::MachineType,
+        stored_start::StoredStart,
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
@@ -40,20 +43,45 @@ struct Admitted {
     start: ExecutionStart,
 }
 
-/// StartExecution.
-pub(super) fn start_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<(), ApiError> {
+/// StartExecution. With an intake it answers once that has stored the start, and the execution begins wherever it is taken
+/// from there.
+pub(super) fn start_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<Performed, ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
     let execution_arn = start.name.arn(&record.identity);
+    if let Some(intake) = &context.intake {
+        let (intake, stored) = (Rc::clone(intake), stored_start(start, start_time_ms));
+        let storing = Box::pin(async move { intake.store(&stored).await });
+        return Ok(Performed::Waits(WaitingStart::Stored(Box::new(StoringStart {
+            storing,
+            execution_arn,
+            start_time_ms,
+        }))));
+    }
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
     context.shard.start(program, start).inspect_err(refused)?;
+    write_started(&execution_arn, start_time_ms, reply);
+    Ok(Performed::Answered)
+}
+
+fn write_started(execution_arn: &str, start_time_ms: u64, reply: &mut Vec<u8>) {
     reply.extend_from_slice(b"{\"executionArn\":\"");
     reply.extend_from_slice(execution_arn.as_bytes());
     reply.extend_from_slice(b"\",\"startDate\":");
     write_timestamp(start_time_ms, reply);
     reply.push(b'}');
-    Ok(())
+}
+
+fn stored_start(start: ExecutionStart, start_time_ms: u64) -> StoredStart {
+    StoredStart {
+        state_machine_arn: start.machine.arn.clone(),
+        name: start.name.name,
+        id: start.name.id,
+        start_time_ms,
+        test_case: start.test_case.map(|test_case| test_case.to_string()),
+        input: start.input,
+    }
 }
 
 /// StartSyncExecution.
@@ -69,36 +97,55 @@ pub(super) fn start_sync_execution(context: &Context, body: &[u8], reply: &mut V
         }
         Started::Running(completion) => {
             let request = request.into_owned();
-            Ok(Performed::Waits(Box::new(WaitingStart { completion, record, name, request })))
+            let start = RunningStart { completion, record, name, request };
+            Ok(Performed::Waits(WaitingStart::Running(Box::new(start))))
         }
+    }
+}
+
+/// A start that has to be waited for.
+pub(in crate::api) enum WaitingStart {
+    /// StartSyncExecution.
+    Running(Box<RunningStart>),
+    /// StartExecution, for an intake.
+    Stored(Box<StoringStart>),
+}
+
+impl WaitingStart {
+    /// Looks whether the wait is over, and appends the body of the reply to `reply` when it is.
+    pub(in crate::api) fn poll(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), ApiError>> {
+        match self {
+            Self::Running(start) => {
+                let outcome = ready!(Pin::new(&mut start.completion).poll(context))?;
+                write_outcome(&start.record, &start.name, &start.request, &outcome, reply);
+            }
+            Self::Stored(start) => {
+                ready!(start.storing.as_mut().poll(context))?;
+                write_started(&start.execution_arn, start.start_time_ms, reply);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 /// A synchronous start whose execution waits, with what its reply needs of the request. When the client goes away it is
 /// dropped, and the execution goes on.
-pub(in crate::api) struct WaitingStart {
+pub(in crate::api) struct RunningStart {
     completion: Completion,
     record: Arc<StateMachineRecord>,
     name: ExecutionName,
     request: StartRequest<'static>,
 }
 
-impl WaitingStart {
-    /// Looks whether the execution has ended, and appends the body of the reply to `reply` when it has.
-    pub(in crate::api) fn poll(
-        &mut self,
-        context: &mut TaskContext<'_>,
-        reply: &mut Vec<u8>,
-    ) -> Poll<Result<(), ApiError>> {
-        let ended = ready!(Pin::new(&mut self.completion).poll(context));
-        Poll::Ready(match ended {
-            Ok(outcome) => {
-                write_outcome(&self.record, &self.name, &self.request, &outcome, reply);
-                Ok(())
-            }
-            Err(lost) => Err(lost.into()),
-        })
-    }
+/// A start on its way to an intake. When the client goes away it is dropped, stored or not.
+pub(in crate::api) struct StoringStart {
+    storing: Pin<Box<dyn Future<Output = Result<(), NotStored>>>>,
+    execution_arn: String,
+    start_time_ms: u64,
 }
 
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
@@ -118,7 +165,7 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
     let synchronous = action == Action::StartSyncExecution;
     let machine = Arc::clone(&record.identity);
-    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case, start_time_ms: None };
     Ok(Admitted { record, program, start })
 }
 

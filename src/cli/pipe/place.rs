@@ -2,7 +2,7 @@
 
 use std::{path::Path, rc::Rc, sync::Arc};
 
-use super::settings::PipeSettings;
+use super::settings::{Machine, PipeSettings};
 #[cfg(feature = "nats")]
 use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
 #[cfg(feature = "redis")]
@@ -80,6 +80,7 @@ impl Places {
                 let settings = NatsSourceSettings {
                     stream: stream.clone(),
                     consumer: consumer.clone().unwrap_or_else(|| format!("expressway-{}", pipe.machine_name())),
+                    is_intake: pipe.machine == Machine::Intake,
                     filter_subject: pipe.filter_subject.clone(),
                     ack_wait: pipe.ack_wait,
                     max_ack_pending: pipe.max_in_flight,

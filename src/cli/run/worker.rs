@@ -110,6 +110,7 @@ impl Worker {
             synchronous: false,
             depth: 0,
             test_case: test_case.clone(),
+            start_time_ms: None,
         };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));
         let started = match &recorder {

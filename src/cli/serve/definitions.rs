@@ -29,14 +29,14 @@ const QUIET: Duration = Duration::from_millis(50);
 const MAX_CHANGED: usize = 10_000;
 
 /// The machines of a directory.
-pub(super) struct Definitions {
+pub(in crate::cli) struct Definitions {
     machines: Machines,
     watcher: Option<RecommendedWatcher>,
     changes: mpsc::Receiver<notify::Result<notify::Event>>,
 }
 
 /// Follows the directory until it is dropped.
-pub(super) struct Watching {
+pub(in crate::cli) struct Watching {
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -45,7 +45,7 @@ impl Definitions {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub(super) fn load(runtime: Runtime, directory: PathBuf, simulation: Simulation) -> Result<Self, String> {
+    pub(in crate::cli) fn load(runtime: Runtime, directory: PathBuf, simulation: Simulation) -> Result<Self, String> {
         let machines = Machines { runtime, directory, simulation };
         let (sender, changes) = mpsc::channel();
         // Watched before it is read, so that no change in between is missed.
@@ -69,7 +69,7 @@ impl Definitions {
     }
 
     /// Follows the directory in a thread of its own, so that no shard ever reads a file.
-    pub(super) fn watch(self) -> Watching {
+    pub(in crate::cli) fn watch(self) -> Watching {
         let Self { machines, watcher, changes } = self;
         if watcher.is_some() {
             let follow = move || machines.follow(&changes);
