@@ -30,9 +30,6 @@ use tokio::task::LocalSet;
 /// Executions that a thread starts before it looks after those that wait.
 const STARTS_IN_A_ROW: u32 = 64;
 
-/// Most time that counted executions may take.
-const MAX_COUNTED: Duration = Duration::from_secs(3600);
-
 /// Drive one workload through the library in this process: JSON text in, JSON text out. Task states are answered by a
 /// function of this process that gives back its input.
 #[derive(Debug, Args)]
@@ -62,10 +59,6 @@ pub(crate) struct InProcessArguments {
     /// Answer Task states by an async handler, which is called on a shard, instead of a function.
     #[arg(long)]
     async_handler: bool,
-    /// End after this many executions of each thread, however long they take, to count what one of them costs
-    /// (benches/instructions.py).
-    #[arg(long, value_name = "N", conflicts_with_all = ["duration", "warm_up", "rate"])]
-    executions: Option<u64>,
     /// Measured time in seconds.
     #[arg(long, default_value_t = 5.0, value_name = "S")]
     duration: f64,
@@ -96,7 +89,6 @@ struct Plan {
     input: String,
     in_flight: usize,
     schedule: Option<Schedule>,
-    executions: u64,
     begin_ns: u64,
     end_ns: u64,
 }
@@ -109,10 +101,7 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
     let threads = arguments.threads.unwrap_or_else(machine::cores);
     within("--threads", threads, MAX_THREADS)?;
     within("--in-flight", arguments.in_flight, MAX_PIPELINE * 1024)?;
-    let (warm_up, duration) = match arguments.executions {
-        Some(_) => (Duration::ZERO, MAX_COUNTED),
-        None => (seconds("--warm-up", arguments.warm_up)?, seconds("--duration", arguments.duration)?),
-    };
+    let (warm_up, duration) = (seconds("--warm-up", arguments.warm_up)?, seconds("--duration", arguments.duration)?);
     let rate = match (arguments.mode, arguments.rate) {
         (Mode::Closed, None) => None,
         (Mode::Open, Some(rate @ 1..=100_000_000)) => Some(rate),
@@ -143,7 +132,6 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
             input: workload.input.clone(),
             in_flight: arguments.in_flight,
             schedule: rate.map(|rate| Schedule::new(rate, number, threads)),
-            executions: arguments.executions.unwrap_or(u64::MAX),
             begin_ns,
             end_ns,
         };
@@ -152,20 +140,14 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
     }
     pause(warm_up);
     let before = ProcessId::own().cpu_time().ok();
-    let mut after = None;
-    if arguments.executions.is_none() {
-        pause(duration);
-        after = ProcessId::own().cpu_time().ok();
-    }
+    pause(duration);
+    let after = ProcessId::own().cpu_time().ok();
     let mut tally = Tally::new();
     for handle in handles {
         tally.merge(&handle.join().map_err(|_| Failure::new("a thread has panicked"))??);
     }
-    let window = if arguments.executions.is_none() { duration } else { Duration::from_nanos(tally.last_answer_ns) };
-    let used = before
-        .zip(after.or_else(|| ProcessId::own().cpu_time().ok()))
-        .map(|(before, after): (CpuTime, CpuTime)| after - before);
-    let result = LoadResult { tally, window, server_cpu: None, client_cpu: used };
+    let used = before.zip(after).map(|(before, after): (CpuTime, CpuTime)| after - before);
+    let result = LoadResult { tally, window: duration, server_cpu: None, client_cpu: used };
     let loop_kind = if rate.is_some() { "open" } else { "closed" };
     let title = format!(
         "{} in process, {loop_kind} loop, {threads} thread(s), {} in flight each",
@@ -217,7 +199,7 @@ impl Caller {
         let (mut next, mut in_a_row) = (0, 0);
         loop {
             let now_ns = self.clock.elapsed_ns();
-            if now_ns >= self.plan.end_ns || next >= self.plan.executions {
+            if now_ns >= self.plan.end_ns {
                 return;
             }
             let begun_ns = match self.plan.schedule {
