@@ -141,9 +141,9 @@ fn run(settings: Settings) -> Result<bool, String> {
         server.drain();
         pipes.stop();
         let all = async {
-            // What pipes have begun is theirs to finish: nothing more may be started only when they have ended.
-            let pipes_ended = pipes.ended().await.is_ok();
-            drain(&runtime, &server, settings.drain_timeout).await && pipes_ended && pipes.last_words()
+            // A start of a pipe that is refused from now on is handed back to its source.
+            let (ended, drained) = tokio::join!(pipes.ended(), drain(&runtime, &server, settings.drain_timeout));
+            pipes.last_words() && drained && ended.is_ok()
         };
         let drained = tokio::select! {
             drained = all => drained,

@@ -126,4 +126,9 @@ pub trait Destination {
     /// It answers within a bounded time, with an error for what nothing is known of: the caller tries that again after a
     /// wait. What is larger than will ever be accepted is [`BrokerError::too_large`].
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> LocalBoxFuture<'a, Vec<Result<(), BrokerError>>>;
+
+    /// Whether it throws everything away, so that results need not be written.
+    fn discards(&self) -> bool {
+        false
+    }
 }

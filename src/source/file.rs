@@ -157,6 +157,10 @@ impl Destination for Nowhere {
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> LocalBoxFuture<'a, Vec<Result<(), BrokerError>>> {
         Box::pin(std::future::ready(vec![Ok(()); publications.len()]))
     }
+
+    fn discards(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

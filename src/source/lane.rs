@@ -25,7 +25,11 @@ use tokio::{
 
 use super::{
     Acknowledger, Delivery, Destination, Execute, Execution, FailureAction, Fetched, LaneSettings, PipeCounters,
-    ResultForm, Settlement, Source, Start, counters::add, event::Prepared, settle::Settling,
+    ResultForm, Settlement, Source, Start,
+    counters::{LaneCounters, add},
+    event::Prepared,
+    places::Places,
+    settle::Settling,
 };
 use crate::{
     Value,
@@ -35,7 +39,7 @@ use crate::{
 };
 
 /// Deliveries whose executions are started before the shard looks after everything else again.
-const STARTS_IN_A_ROW: usize = 64;
+const STARTS_IN_A_ROW: usize = 128;
 /// How long a refused start waits: the runtime has too many executions.
 const REFUSED_START: Duration = Duration::from_millis(10);
 /// How long a lane waits for more room in its window than a quarter, so that it does not fetch one by one.
@@ -57,7 +61,7 @@ pub struct Lane {
     pub(super) acknowledger: Rc<dyn Acknowledger>,
     pub(super) results: Rc<dyn Destination>,
     pub(super) dead_letters: Rc<dyn Destination>,
-    pub(super) counters: Arc<PipeCounters>,
+    counters: Arc<PipeCounters>,
     report: Box<dyn Fn(&str)>,
     pub(super) state: RefCell<State>,
     tasks: RefCell<JoinSet<()>>,
@@ -94,7 +98,7 @@ pub(super) struct InFlight {
 
 /// Deliveries of which is known what is to become of them.
 pub(super) struct Finished {
-    pub(super) places: Vec<usize>,
+    pub(super) places: Places,
     pub(super) verdict: Verdict,
 }
 
@@ -174,6 +178,10 @@ impl Lane {
         Ends { handed_back }
     }
 
+    pub(super) fn counters(&self) -> &LaneCounters {
+        self.counters.lane(self.index)
+    }
+
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let tasks = &mut *self.tasks.borrow_mut();
         while tasks.try_join_next().is_some() {}
@@ -229,23 +237,26 @@ impl Lane {
     async fn take_all(self: &Rc<Self>, deliveries: Vec<Delivery>) {
         // All are in the tables before the first await, so that nothing is forgotten when the lane is told to stop.
         let now = Instant::now();
-        add(&self.counters.in_flight, deliveries.len() as u64);
-        for delivery in deliveries {
-            add(&self.counters.received, 1);
-            add(&self.counters.redelivered, u64::from(delivery.deliveries > 1));
-            if let Some(lag) = delivery.lag {
-                self.counters.lag.store(lag, Ordering::Relaxed);
-            }
+        add(&self.counters().in_flight, deliveries.len() as u64);
+        add(&self.counters().received, deliveries.len() as u64);
+        let redelivered = deliveries.iter().filter(|delivery| delivery.deliveries > 1).count();
+        add(&self.counters().redelivered, redelivered as u64);
+        if let Some(lag) = deliveries.last().and_then(|delivery| delivery.lag) {
+            self.counters.lag.store(lag, Ordering::Relaxed);
+        }
+        {
             let state = &mut *self.state.borrow_mut();
-            let place = state.in_flight.insert(InFlight {
-                delivery: Rc::new(delivery),
-                received: now,
-                signalled: now,
-                order: None,
-                waiting: None,
-                repeats: 0,
-            });
-            state.fetched.push_back(place);
+            for delivery in deliveries {
+                let place = state.in_flight.insert(InFlight {
+                    delivery: Rc::new(delivery),
+                    received: now,
+                    signalled: now,
+                    order: None,
+                    waiting: None,
+                    repeats: 0,
+                });
+                state.fetched.push_back(place);
+            }
         }
         let mut in_a_row = 0;
         loop {
@@ -269,15 +280,15 @@ impl Lane {
         let delivery = Rc::clone(&self.state.borrow().in_flight[place].delivery);
         match self.settings.event.prepare(&delivery, self.settings.order_by.as_ref()) {
             Prepared::Poison { error, cause } => {
-                self.finish(vec![place], Verdict::DeadLetter { error: error.to_owned(), cause });
+                self.finish(Places::One(place), Verdict::DeadLetter { error: error.to_owned(), cause });
             }
             Prepared::Skip => {
-                add(&self.counters.filtered, 1);
-                self.finish(vec![place], Verdict::Acknowledge);
+                add(&self.counters().filtered, 1);
+                self.finish(Places::One(place), Verdict::Acknowledge);
             }
             Prepared::Start { start, order: Some(order) } => self.take_ordered(place, start, order.into()),
             Prepared::Start { start, order: None } => match self.settings.batch {
-                None => self.begin(vec![place], start),
+                None => self.begin(Places::One(place), start),
                 Some(batch) => {
                     let gathered = {
                         let gathered = &mut self.state.borrow_mut().gathered;
@@ -316,7 +327,7 @@ impl Lane {
             }
         };
         if !busy {
-            self.begin(vec![place], start);
+            self.begin(Places::One(place), start);
         }
     }
 
@@ -326,17 +337,17 @@ impl Lane {
             return;
         }
         let (places, inputs): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
-        self.begin(places, Start { machine: None, input: Value::from(inputs) });
+        self.begin(Places::Many(places), Start { machine: None, input: Value::from(inputs) });
     }
 
-    fn begin(self: &Rc<Self>, places: Vec<usize>, start: Start) {
+    fn begin(self: &Rc<Self>, places: Places, start: Start) {
         match self.executor.execute(&start) {
             Execution::Ended(outcome) => {
-                add(&self.counters.started, 1);
+                add(&self.counters().started, 1);
                 self.ended(places, &start, &Ok(*outcome));
             }
             Execution::Running(running) => {
-                add(&self.counters.started, 1);
+                add(&self.counters().started, 1);
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     let result = running.await;
@@ -354,7 +365,7 @@ impl Lane {
         }
     }
 
-    fn ended(self: &Rc<Self>, places: Vec<usize>, start: &Start, result: &Result<Outcome, Lost>) {
+    fn ended(self: &Rc<Self>, places: Places, start: &Start, result: &Result<Outcome, Lost>) {
         let outcome = match result {
             Ok(outcome) => outcome,
             // An execution that went away without an outcome is not done.
@@ -363,13 +374,16 @@ impl Lane {
             }
         };
         if outcome.status == ExecutionStatus::Succeeded {
-            add(&self.counters.succeeded, 1);
+            add(&self.counters().succeeded, 1);
+            if self.results.discards() {
+                return self.finish(places, Verdict::Acknowledge);
+            }
             return self.finish(places, Verdict::Publish(self.result(outcome)));
         }
-        add(&self.counters.failed, 1);
+        add(&self.counters().failed, 1);
         let error = outcome.error.as_ref().map_or("", |error| error.as_str());
         // The events of a batch were not delivered equally often.
-        for place in places {
+        for &place in places.as_slice() {
             let (deliveries, ordered) = {
                 let state = self.state.borrow();
                 let in_flight = &state.in_flight[place];
@@ -377,20 +391,20 @@ impl Lane {
             };
             match self.settings.failures.action(error, deliveries) {
                 FailureAction::Acknowledge if self.settings.result == ResultForm::Outcome => {
-                    self.finish(vec![place], Verdict::Publish(self.result(outcome)));
+                    self.finish(Places::One(place), Verdict::Publish(self.result(outcome)));
                 }
-                FailureAction::Acknowledge => self.finish(vec![place], Verdict::Acknowledge),
+                FailureAction::Acknowledge => self.finish(Places::One(place), Verdict::Acknowledge),
                 FailureAction::Retry if ordered && !self.stopping.get() => {
                     self.repeat(place, start.clone(), deliveries);
                 }
                 FailureAction::Retry => {
                     let after = self.settings.failures.backoff.after(deliveries);
-                    self.finish(vec![place], Verdict::HandBack { after });
+                    self.finish(Places::One(place), Verdict::HandBack { after });
                 }
                 FailureAction::DeadLetter => {
                     let cause = outcome.cause.as_ref().map_or("", |cause| cause.as_str());
                     let verdict = Verdict::DeadLetter { error: error.to_owned(), cause: cause.to_owned() };
-                    self.finish(vec![place], verdict);
+                    self.finish(Places::One(place), verdict);
                 }
             }
         }
@@ -403,7 +417,7 @@ impl Lane {
         let lane = Rc::clone(self);
         self.spawn(async move {
             sleep(after).await;
-            lane.begin(vec![place], start);
+            lane.begin(Places::One(place), start);
         });
     }
 
@@ -429,7 +443,7 @@ impl Lane {
         Bytes::from(text)
     }
 
-    pub(super) fn finish(&self, places: Vec<usize>, verdict: Verdict) {
+    pub(super) fn finish(&self, places: Places, verdict: Verdict) {
         self.state.borrow_mut().finished.push_back(Finished { places, verdict });
         self.settling.wake();
     }
@@ -448,11 +462,11 @@ impl Lane {
                 }
             }
         }
-        self.counters.in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
+        self.counters().in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
         self.freed.notify_waiters();
         self.freed.notify_one();
         for (place, start) in next {
-            self.begin(vec![place], start);
+            self.begin(Places::One(place), start);
         }
     }
 
@@ -465,7 +479,7 @@ impl Lane {
         };
         for place in waiting {
             self.state.borrow_mut().in_flight[place].order = None;
-            self.finish(vec![place], Verdict::HandBack { after: Duration::ZERO });
+            self.finish(Places::One(place), Verdict::HandBack { after: Duration::ZERO });
         }
     }
 
@@ -478,7 +492,7 @@ impl Lane {
             state.in_flight.iter().map(|(_, in_flight)| (Rc::clone(&in_flight.delivery), again)).collect()
         };
         if !rest.is_empty() {
-            add(&self.counters.handed_back, rest.len() as u64);
+            add(&self.counters().handed_back, rest.len() as u64);
             match timeout(LONGEST, self.acknowledger.settle(&rest)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => self.report(&format!("{} events were not handed back: {error}", rest.len())),
@@ -506,9 +520,7 @@ impl Lane {
                     signals.push((Rc::clone(&in_flight.delivery), Settlement::InProgress));
                 }
             }
-            if let Some(place) = self.counters.oldest_ms.get(self.index) {
-                place.store(oldest.as_millis() as u64, Ordering::Relaxed);
-            }
+            self.counters().oldest_ms.store(oldest.as_millis() as u64, Ordering::Relaxed);
             if signals.is_empty() {
                 continue;
             }

@@ -15,6 +15,7 @@ mod lane;
 mod lines;
 #[cfg(feature = "nats")]
 pub mod nats;
+mod places;
 mod publication;
 mod rate_limit;
 #[cfg(feature = "redis")]

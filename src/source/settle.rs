@@ -11,6 +11,7 @@ use super::{
     Body, BrokerError, Destination, Lane, Publication, Settlement,
     counters::add,
     lane::{Finished, Verdict},
+    places::Places,
 };
 use crate::model::error_name;
 
@@ -47,7 +48,7 @@ impl Settling {
 #[derive(Default)]
 struct Group {
     publications: Vec<Publication>,
-    places: Vec<Vec<usize>>,
+    places: Vec<Places>,
 }
 
 /// What came of an attempt to publish.
@@ -61,9 +62,9 @@ struct Tried {
 }
 
 impl Group {
-    fn push(&mut self, lane: &Lane, places: Vec<usize>, body: Body) {
-        let delivery = Rc::clone(&lane.state.borrow().in_flight[places[0]].delivery);
-        self.publications.push(Publication { delivery, single: places.len() == 1, body, cut_to: None });
+    fn push(&mut self, lane: &Lane, places: Places, body: Body) {
+        let delivery = Rc::clone(&lane.state.borrow().in_flight[places.first()].delivery);
+        self.publications.push(Publication { delivery, single: places.as_slice().len() == 1, body, cut_to: None });
         self.places.push(places);
     }
 }
@@ -96,10 +97,10 @@ impl Lane {
                     dead_letters.push(self, places, Body::DeadLetter { error, cause });
                 }
                 Verdict::Acknowledge => {
-                    settlements.extend(places.into_iter().map(|place| (place, Settlement::Acknowledge)));
+                    settlements.extend(places.as_slice().iter().map(|place| (*place, Settlement::Acknowledge)));
                 }
                 Verdict::HandBack { after } => {
-                    settlements.extend(places.into_iter().map(|place| (place, Settlement::Retry { after })));
+                    settlements.extend(places.as_slice().iter().map(|place| (*place, Settlement::Retry { after })));
                 }
             }
         }
@@ -168,15 +169,15 @@ impl Lane {
             let (kept, refusal) = match answer {
                 Ok(()) => {
                     let counter = match settlement {
-                        Settlement::Terminate => &self.counters.dead_lettered,
-                        _ => &self.counters.published,
+                        Settlement::Terminate => &self.counters().dead_lettered,
+                        _ => &self.counters().published,
                     };
                     add(counter, 1);
-                    tried.accepted.extend(places.into_iter().map(|place| (place, settlement)));
+                    tried.accepted.extend(places.as_slice().iter().map(|place| (*place, settlement)));
                     continue;
                 }
                 Err(error) if error.is_too_large() && settlement == Settlement::Acknowledge => {
-                    self.result_too_large(places, &error);
+                    self.result_too_large(&places, &error);
                     continue;
                 }
                 Err(error) if error.is_too_large() => match publication.cut() {
@@ -199,11 +200,11 @@ impl Lane {
     }
 
     /// A result that its destination will never take makes its events dead letters.
-    fn result_too_large(&self, places: Vec<usize>, error: &BrokerError) {
+    fn result_too_large(&self, places: &Places, error: &BrokerError) {
         let cause = format!("The result was not accepted: {error}");
-        for place in places {
+        for &place in places.as_slice() {
             let error = error_name::DATA_LIMIT_EXCEEDED.to_owned();
-            self.finish(vec![place], Verdict::DeadLetter { error, cause: cause.clone() });
+            self.finish(Places::One(place), Verdict::DeadLetter { error, cause: cause.clone() });
         }
     }
 
@@ -225,8 +226,8 @@ impl Lane {
             sleep(self.settings.broker_backoff.after(failures)).await;
         }
         let back = settlements.iter().filter(|(_, settlement)| matches!(settlement, Settlement::Retry { .. })).count();
-        add(&self.counters.handed_back, back as u64);
-        add(&self.counters.acknowledged, (settlements.len() - back) as u64);
+        add(&self.counters().handed_back, back as u64);
+        add(&self.counters().acknowledged, (settlements.len() - back) as u64);
         let places: Vec<_> = settlements.into_iter().map(|(place, _)| place).collect();
         self.release(&places);
     }

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     fmt::Write as _,
     rc::Rc,
     time::Duration,
@@ -17,19 +16,50 @@ use crate::source::{Acknowledger, BrokerError, Delivery, LocalBoxFuture, Settlem
 
 /// How long it may take to hand acknowledgements to a connection that is up.
 const ACKNOWLEDGEMENT_DEADLINE: Duration = Duration::from_secs(5);
-/// Acknowledgements of the last so much time are said again after the connection was lost.
+/// Acknowledgements of the last so much time, and up to twice that, are said again after the connection was lost.
 const SAID_LATELY: Duration = Duration::from_secs(2);
-/// Most acknowledgements that are kept for that.
-const MOST_SAID_LATELY: usize = 65_536;
+/// Most bytes of subjects that are kept for that, half of them in each generation.
+const MOST_SAID_BYTES: usize = 8 << 20;
+
+/// Subjects of final acknowledgements that were said lately: two generations of texts with line feeds between them, which cost
+/// a copy of some 60 bytes each.
+#[derive(Default)]
+struct SaidLately {
+    older: String,
+    newer: String,
+    /// When the newer generation began.
+    since: Option<Instant>,
+}
+
+impl SaidLately {
+    /// Begins a new generation when it is time to.
+    fn turn(&mut self, now: Instant) {
+        let old = self.since.is_none_or(|since| now.duration_since(since) > SAID_LATELY);
+        if old || self.newer.len() > MOST_SAID_BYTES / 2 {
+            std::mem::swap(&mut self.older, &mut self.newer);
+            self.newer.clear();
+            self.since = Some(now);
+        }
+    }
+
+    fn add(&mut self, subject: &str) {
+        self.newer.push_str(subject);
+        self.newer.push('\n');
+    }
+
+    fn subjects(&self) -> Vec<Subject> {
+        self.older.lines().chain(self.newer.lines()).map(Subject::from).collect()
+    }
+}
 
 /// What source and acknowledger of a consumer share.
 pub(super) struct Ear {
     connection: Rc<NatsConnection>,
     /// The consumer's AckWait.
     pub(super) patience: Cell<Option<Duration>>,
-    /// Final acknowledgements, when they were said. JetStream confirms none, and a server that was killed forgets those that it
+    /// Final acknowledgements. JetStream confirms none, and a server that was killed forgets those that it
     /// had read and not written yet: it would wait for its AckWait, its window full of what is done.
-    lately: RefCell<VecDeque<(Instant, Subject, Bytes)>>,
+    lately: RefCell<SaidLately>,
 }
 
 /// Acknowledges messages of a [`NatsSource`](super::NatsSource).
@@ -46,28 +76,22 @@ impl Ear {
 
     /// Says the acknowledgements of the last while again. They change nothing where they were heard the first time.
     pub(super) async fn say_again(&self, client: &Client) -> Result<(), BrokerError> {
-        let lately: Vec<_> = self.lately.borrow().iter().map(|(_, to, what)| (to.clone(), what.clone())).collect();
-        for (to, what) in lately {
-            client.publish(to, what).await.map_err(BrokerError::new)?;
+        let lately = self.lately.borrow().subjects();
+        for to in lately {
+            client.publish(to, acknowledgement(Settlement::Acknowledge)).await.map_err(BrokerError::new)?;
         }
         Ok(())
     }
 
     async fn say(&self, settlements: &[(Rc<Delivery>, Settlement)]) -> Result<(), BrokerError> {
         let (client, _) = self.connection.client().await?;
-        let now = Instant::now();
+        self.lately.borrow_mut().turn(Instant::now());
         for (delivery, settlement) in settlements {
-            let (to, what) = (Subject::from(&*delivery.receipt), acknowledgement(*settlement));
             if matches!(settlement, Settlement::Acknowledge | Settlement::Terminate) {
-                let lately = &mut *self.lately.borrow_mut();
-                while lately.len() >= MOST_SAID_LATELY
-                    || lately.front().is_some_and(|(said, ..)| now.duration_since(*said) > SAID_LATELY)
-                {
-                    lately.pop_front();
-                }
-                lately.push_back((now, to.clone(), what.clone()));
+                self.lately.borrow_mut().add(&delivery.receipt);
             }
-            client.publish(to, what).await.map_err(BrokerError::new)?;
+            let to = Subject::from(&*delivery.receipt);
+            client.publish(to, acknowledgement(*settlement)).await.map_err(BrokerError::new)?;
         }
         Ok(())
     }

@@ -95,6 +95,8 @@ impl NatsConnection {
         let options = ConnectOptions::new()
             .name("expressway")
             .connection_timeout(CONNECT)
+            // Subjects are those of messages that came, or were checked when their addresses were read.
+            .skip_subject_validation(true)
             // Status messages come besides those that were asked for.
             .subscription_capacity(self.capacity.saturating_add(1024))
             .reconnect_delay_callback(|attempts| RECONNECT.after(attempts as u64))

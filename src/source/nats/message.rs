@@ -31,8 +31,8 @@ impl<'a> AckSubject<'a> {
 
 /// The delivery of a message of the consumer that `origin` names.
 pub(super) fn delivery(message: Message, origin: &Arc<str>) -> Result<Delivery, BrokerError> {
-    let receipt = message.reply.as_deref().unwrap_or_default();
-    let Some(AckSubject { delivered, stream_sequence, pending }) = AckSubject::parse(receipt) else {
+    let receipt = message.reply.map(|reply| reply.into_string()).unwrap_or_default();
+    let Some(AckSubject { delivered, stream_sequence, pending }) = AckSubject::parse(&receipt) else {
         return Err(BrokerError::new(format!("a message has no subject to be acknowledged at, but '{receipt}'")));
     };
     let headers = message.headers.iter().flat_map(|headers| headers.iter());
@@ -43,7 +43,7 @@ pub(super) fn delivery(message: Message, origin: &Arc<str>) -> Result<Delivery, 
         sequence: stream_sequence.to_owned(),
         deliveries: delivered,
         lag: Some(pending),
-        receipt: receipt.into(),
+        receipt: receipt.into_boxed_str(),
         payload: message.payload,
         headers,
         subject: message.subject.into_string(),

@@ -30,6 +30,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(1);
 const PULL_DEADLINE: Duration = Duration::from_secs(2);
 /// Pulls that the server has at once.
 const MOST_PULLS: usize = 4;
+/// Deliveries of one fetch that there is room for at first.
+const FIRST_DELIVERIES: usize = 256;
 /// How long the last acknowledgements may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -119,7 +121,7 @@ impl Open {
     async fn fetch(&mut self, client: &Client, most: usize) -> Result<Vec<Delivery>, BrokerError> {
         self.pull(client, most).await?;
         let first = self.next().await?;
-        let mut deliveries = Vec::new();
+        let mut deliveries = Vec::with_capacity(most.min(self.asked()).min(FIRST_DELIVERIES));
         let mut next = Some(first);
         // Nothing is awaited from here on, so that a fetch that is dropped loses no message.
         while let Some(message) = next {
