@@ -19,6 +19,7 @@ mod document;
 mod number;
 mod object;
 mod parse;
+mod plain;
 mod short;
 mod syntax_error;
 mod tape;

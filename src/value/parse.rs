@@ -8,7 +8,7 @@ use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use super::{
     Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder, document::Escaped,
-    syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
+    plain, syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
 };
 
 /// The longest text that is parsed, in bytes: well above every quota, well below where offsets end.
@@ -372,11 +372,19 @@ fn key_hash(key: &[u8]) -> usize {
     }
 }
 
-/// The first place from `at` on that holds a quote, a back-slash or a control character; eight bytes at a time.
+/// The first place from `at` on that holds a quote, a back-slash or a control character; sixteen bytes at a time, and eight
+/// near the end.
 #[inline]
 pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
-        let plain = plain_bytes(*chunk);
+        let plain = plain::of_sixteen(chunk);
+        at += plain;
+        if plain < chunk.len() {
+            return at;
+        }
+    }
+    while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = plain::of_eight(*chunk);
         at += plain;
         if plain < chunk.len() {
             return at;
@@ -393,7 +401,7 @@ pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
 #[inline]
 pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
     while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
-        let plain = plain_bytes(*chunk);
+        let plain = plain::of_eight(*chunk);
         out.extend_from_slice(chunk);
         at += plain;
         if plain < chunk.len() {
@@ -412,20 +420,6 @@ pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) ->
 #[inline]
 fn is_plain(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..=0x1f)
-}
-
-/// How many of eight bytes stand for themselves in a JSON string, before the first that does not.
-#[inline]
-fn plain_bytes(chunk: [u8; 8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let word = u64::from_le_bytes(chunk);
-    // The high bit of each byte that is zero after the exclusive or; false positives only behind a true one.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
-    // Eight for none: a word has 64 zeros.
-    (found.trailing_zeros() / 8) as usize
 }
 
 /// Unescapes what stands between the quotes of a JSON string into `plain`, and writes it re-escaped to `canonical`.
