@@ -23,7 +23,11 @@ use super::{
     convert::Converter,
     functions, guard, limits, syntax,
 };
-use crate::{Value, query::SyntaxError};
+use crate::{
+    Value,
+    clock::{Clock, SystemClock},
+    query::SyntaxError,
+};
 
 /// A parsed expression as the base runs it.
 #[derive(Clone)]
@@ -73,7 +77,7 @@ impl Program {
             max_sequence_length: Some(limits::MAX_SEQUENCE_ITEMS),
         };
         let mut evaluator = Evaluator::with_options(context, options);
-        let meter = Rc::new(Meter::default());
+        let meter = Rc::new(Meter::new(limits::MAX_EVALUATION_MS.saturating_sub(spent_ms)));
         let seed = if references.random { environment.random() } else { 0 };
         let now_ms = if references.clock { environment.now_ms() } else { 0 };
         let rng = Rc::new(RefCell::new(Rng::with_seed(seed)));
@@ -122,9 +126,11 @@ fn states<E: JsonataEnvironment>(
 }
 
 /// Counts what one evaluation builds.
-#[derive(Default)]
 pub(super) struct Meter {
     bytes: Cell<usize>,
+    /// Since its beginning.
+    clock: SystemClock,
+    time_ms: u64,
     /// The failure that a guard raised, in our words.
     failure: RefCell<Option<JsonataError>>,
 }
@@ -133,6 +139,19 @@ pub(super) struct Meter {
 const ITEM_BYTES: usize = 40;
 
 impl Meter {
+    /// Of an evaluation that may take that long, in milliseconds.
+    fn new(time_ms: u64) -> Self {
+        Self { bytes: Cell::new(0), clock: SystemClock::new(), time_ms, failure: RefCell::new(None) }
+    }
+
+    /// Looks at the time, for steps of the base that do not.
+    ///
+    /// # Errors
+    /// When the evaluation has taken too long.
+    pub(super) fn in_time(&self) -> Result<(), EvaluatorError> {
+        if self.clock.monotonic_us() > self.time_ms * 1000 { Err(self.fail(limits::timeout())) } else { Ok(()) }
+    }
+
     /// Charges memory.
     ///
     /// # Errors

@@ -39,7 +39,8 @@ pub const MAX_REGEX_BYTES: usize = 1 << 18;
 pub const MAX_REGEX_WORK: usize = 1 << 34;
 /// Largest compiled regular expression of which groups are asked for, in bytes times its groups.
 pub const MAX_GROUP_BYTES: usize = 1 << 20;
-/// Longest text that such an expression may match, in bytes times the bytes of the compiled expression times its groups.
+/// Longest text that such an expression may find in long matches, in bytes times the bytes of the compiled expression times
+/// its groups.
 pub const MAX_GROUP_WORK: usize = 1 << 31;
 
 /// More was built or walked than the limits allow, in the service's words.

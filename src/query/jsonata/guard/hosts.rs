@@ -9,7 +9,7 @@ use std::{
 use indexmap::IndexMap;
 use jsonata_core::{
     evaluator::{Evaluator, EvaluatorError},
-    functions::string,
+    functions::string as texts,
     value::{JArray, JValue},
 };
 use regex::Regex;
@@ -29,6 +29,8 @@ type Host = fn(&[JValue], &Meter) -> Called;
 pub(in crate::query::jsonata) const ARRAY_BYTES: usize = 96;
 /// Memory of one tuple of a stream that binds names by `@`.
 const TUPLE_BYTES: usize = 700;
+/// Memory of an item while it is sorted: with its keys and its place, and where it goes.
+const SORTED_BYTES: usize = 250;
 /// Memory of a function that is a value.
 const CLOSURE_BYTES: usize = 700;
 /// Memory of one entry of an object.
@@ -54,10 +56,14 @@ pub(in crate::query::jsonata) fn register(evaluator: &mut Evaluator, name: &str,
         "guard:closure" => closure,
         "guard:composed" => composed,
         "guard:key" => key,
+        "guard:sorted" => sorted,
+        "guard:predicate" => predicate,
+        "guard:located" => located,
         "guard:entries" => entries,
         "guard:spread" => spread,
         "guard:tree" => tree,
         "guard:print" => print,
+        "guard:string" => string,
         "guard:pretty" => pretty,
         "guard:text" => text,
         "guard:picture" => picture,
@@ -136,6 +142,29 @@ fn key(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
+/// Charges an item that is sorted, given its first key.
+fn sorted(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(SORTED_BYTES)?;
+    first(arguments)
+}
+
+/// Refuses to change very many places: each is searched for in the whole.
+fn located(arguments: &[JValue], meter: &Meter) -> Called {
+    const MAX_PLACES: usize = 10_000;
+    match argument(arguments, 0) {
+        JValue::Array(places) if places.len() > MAX_PLACES => Err(meter.exceeded()),
+        _ => first(arguments),
+    }
+}
+
+/// Looks at the time before an array of places is looked through.
+fn predicate(arguments: &[JValue], meter: &Meter) -> Called {
+    if let JValue::Array(_) = argument(arguments, 0) {
+        meter.in_time()?;
+    }
+    first(arguments)
+}
+
 /// Charges an entry of an object, given its key.
 fn entry(arguments: &[JValue], meter: &Meter) -> Called {
     meter.bytes(ENTRY_BYTES + argument(arguments, 0).as_str().map_or(0, str::len))?;
@@ -179,6 +208,19 @@ fn print(arguments: &[JValue], meter: &Meter) -> Called {
     meter.bytes(size.bytes + size.entries * ENTRY_BYTES)?;
     meter.items(size.values)?;
     first(arguments)
+}
+
+/// `$string(value)`.
+fn string(arguments: &[JValue], meter: &Meter) -> Called {
+    let value = argument(arguments, 0);
+    match value {
+        JValue::String(_) | JValue::Undefined => return first(arguments),
+        JValue::Array(_) | JValue::Object(_) => {
+            print(arguments, meter)?;
+        }
+        _ => meter.items(1)?,
+    }
+    Ok(texts::string(value, None)?)
 }
 
 /// As [`print`], with lines that are indented by the depth.
@@ -251,7 +293,7 @@ fn concatenate(arguments: &[JValue], meter: &Meter) -> Called {
             JValue::String(text) => text,
             other => {
                 meter.bytes(size(other, meter)?.bytes)?;
-                match string::string(other, None)? {
+                match texts::string(other, None)? {
                     JValue::String(text) => {
                         printed = text;
                         &printed
@@ -319,6 +361,9 @@ fn count(text: &str, pattern: &JValue, meter: &Meter) -> Result<usize, Evaluator
     }
 }
 
+/// Matches up to this length are short, whatever the expression.
+const MAX_SHORT_MATCH_BYTES: usize = 240;
+
 /// As [`count`], and how many groups each match has, for functions that look at groups: those are looked for within what
 /// matches, in time and memory in proportion to the expression's size as well as to the number of its groups.
 fn count_with_groups(text: &str, pattern: &JValue, meter: &Meter) -> Result<(usize, usize), EvaluatorError> {
@@ -326,7 +371,9 @@ fn count_with_groups(text: &str, pattern: &JValue, meter: &Meter) -> Result<(usi
     let JValue::Regex { pattern, flags } = pattern else { return Ok((found, 0)) };
     let Some(regex) = compiled(pattern, flags) else { return Ok((found, 0)) };
     let groups = regex.captures_len();
-    let matched: usize = regex.find_iter(text).map(|found| found.len()).sum();
+    // Of long matches only, as short ones are looked through without a copy of all groups at every step.
+    let lengths = regex.find_iter(text).map(|found| found.len());
+    let matched: usize = lengths.filter(|length| *length > MAX_SHORT_MATCH_BYTES).sum();
     let most = (limits::MAX_GROUP_WORK / (matched + 1)).min(limits::MAX_GROUP_BYTES) / groups;
     if most < limits::MAX_REGEX_BYTES && !compiles_within(pattern, flags, most) {
         return Err(meter.exceeded());
@@ -351,7 +398,7 @@ fn compiled(pattern: &Rc<str>, flags: &Rc<str>) -> Option<Regex> {
         if let Some((_, _, regex)) = known.iter().find(|(text, with, _)| text == pattern && with == flags) {
             return Some(regex.clone());
         }
-        let regex = string::build_regex(pattern, flags).ok()?;
+        let regex = texts::build_regex(pattern, flags).ok()?;
         known.truncate(MAX_COMPILED - 1);
         known.push_front((Rc::clone(pattern), Rc::clone(flags), regex.clone()));
         Some(regex)
