@@ -161,6 +161,7 @@ ack_wait = {options.ack_wait}
                 broker.results_stored = lambda: sum(file.stat().st_size for file in files if file.exists())
         self.log = open(pathlib.Path(scratch) / "log", "w+")
         self.problems = []
+        self.longest_stop = 0
         self.processes = [None] * len(self.configs)
         self.begun = [0.0] * len(self.configs)
 
@@ -180,8 +181,10 @@ ack_wait = {options.ack_wait}
     def stop(self, node=0):
         # A process that has not begun to catch signals ends at once.
         time.sleep(max(0, self.begun[node] + 1 - time.monotonic()))
+        begun = time.monotonic()
         self.processes[node].send_signal(signal.SIGTERM)
         status = self.processes[node].wait(60)
+        self.longest_stop = max(self.longest_stop, time.monotonic() - begun)
         if status != 0:
             raise RuntimeError(f"`pipe` ended with status {status} on SIGTERM\n{self.tail()}")
 
@@ -335,7 +338,7 @@ def main():
             pipe.stop_all()
             problems = pipe.problems + count(broker, options)
             print(f"{broker.name}: {options.nodes} nodes, {options.kills} times SIG{options.signal}, {options.server_kills} kills of the server, window "
-                  f"{options.max_in_flight}, {seconds:.1f} s, seed {seed}")
+                  f"{options.max_in_flight}, {seconds:.1f} s, longest time to stop {pipe.longest_stop:.1f} s, seed {seed}")
         except BaseException:
             print(f"seed {seed}\n{pipe.tail()}", file=sys.stderr)
             raise

@@ -144,7 +144,7 @@ def nodes(scratch, options):
 
 
 def slow(scratch, options):
-    events = 200_000
+    events = 500_000
     broker = Broker(scratch, [W2_INPUT] * events)
     path = machine(scratch, SLOW)
     process = pipe(broker, "slow", path, options, "--ack-wait", "2", "--progress", "1", window=50_000)

@@ -300,8 +300,9 @@ impl PipeSettings {
             None if entry.burst.is_some() => return Err(named("burst goes with max_starts_per_second".into())),
             None => None,
             Some(rate) => {
-                // What comes in a hundredth of a second at that rate may come at once.
-                let burst = entry.burst.unwrap_or((rate / 100.0).clamp(1.0, f64::from(u32::MAX)) as u32);
+                // What comes in a tenth of a second at that rate may come at once. Timers wake up to a millisecond late, which a
+                // burst of one could not make up for.
+                let burst = entry.burst.unwrap_or((rate / 10.0).clamp(2.0, f64::from(u32::MAX)) as u32);
                 let limit =
                     RateLimit::new(rate, burst).map_err(|error| named(format!("max_starts_per_second: {error}")));
                 Some(Arc::new(limit?))
