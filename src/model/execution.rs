@@ -83,6 +83,22 @@ impl ExecutionName {
         self.name.as_ref().map_or_else(|| uuid_text(self.id.rotate_left(64)), |name| name.as_str().to_owned())
     }
 
+    /// Appends [`ExecutionName::name`].
+    pub fn write_name(&self, out: &mut Vec<u8>) {
+        match &self.name {
+            Some(name) => out.extend_from_slice(name.as_str().as_bytes()),
+            None => out.extend_from_slice(&uuid_digits(self.id.rotate_left(64))),
+        }
+    }
+
+    /// Appends [`ExecutionName::arn`].
+    pub fn write_arn(&self, machine: &MachineIdentity, out: &mut Vec<u8>) {
+        out.extend_from_slice(machine.execution_arn_prefix.as_bytes());
+        self.write_name(out);
+        out.push(b':');
+        out.extend_from_slice(&uuid_digits(self.id));
+    }
+
     /// The execution's ARN.
     #[must_use]
     pub fn arn(&self, machine: &MachineIdentity) -> String {
@@ -166,5 +182,12 @@ mod tests {
         let name = ExecutionName { name: None, id: 1 };
         assert_eq!(name.arn(&machine), format!("p:m:{}:{}", name.name(), uuid_text(1)));
         assert_ne!(name.name(), uuid_text(1));
+        let named = ExecutionName { name: Some("order".into()), id: 1 };
+        for name in [name, named] {
+            let mut written = Vec::new();
+            name.write_arn(&machine, &mut written);
+            name.write_name(&mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), name.arn(&machine) + &name.name());
+        }
     }
 }

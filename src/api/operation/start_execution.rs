@@ -6,7 +6,6 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    str,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
 };
@@ -49,25 +48,22 @@ pub(super) fn start_execution(context: &Context, body: &[u8], reply: &mut Vec<u8
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
-    let execution_arn = start.name.arn(&record.identity);
+    let name = start.name.clone();
     if let Some(intake) = &context.intake {
         let (intake, stored) = (Rc::clone(intake), stored_start(start, start_time_ms));
         let storing = Box::pin(async move { intake.store(&stored).await });
-        return Ok(Performed::Waits(WaitingStart::Stored(Box::new(StoringStart {
-            storing,
-            execution_arn,
-            start_time_ms,
-        }))));
+        let stored = StoringStart { storing, record, name, start_time_ms };
+        return Ok(Performed::Waits(WaitingStart::Stored(Box::new(stored))));
     }
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
     context.shard.start(program, start).inspect_err(refused)?;
-    write_started(&execution_arn, start_time_ms, reply);
+    write_started(&record, &name, start_time_ms, reply);
     Ok(Performed::Answered)
 }
 
-fn write_started(execution_arn: &str, start_time_ms: u64, reply: &mut Vec<u8>) {
+fn write_started(record: &StateMachineRecord, name: &ExecutionName, start_time_ms: u64, reply: &mut Vec<u8>) {
     reply.extend_from_slice(b"{\"executionArn\":\"");
-    reply.extend_from_slice(execution_arn.as_bytes());
+    name.write_arn(&record.identity, reply);
     reply.extend_from_slice(b"\",\"startDate\":");
     write_timestamp(start_time_ms, reply);
     reply.push(b'}');
@@ -125,7 +121,7 @@ impl WaitingStart {
             }
             Self::Stored(start) => {
                 ready!(start.storing.as_mut().poll(context))?;
-                write_started(&start.execution_arn, start.start_time_ms, reply);
+                write_started(&start.record, &start.name, start.start_time_ms, reply);
             }
         }
         Poll::Ready(Ok(()))
@@ -144,7 +140,8 @@ pub(in crate::api) struct RunningStart {
 /// A start on its way to an intake. When the client goes away it is dropped, stored or not.
 pub(in crate::api) struct StoringStart {
     storing: Pin<Box<dyn Future<Output = Result<(), NotStored>>>>,
-    execution_arn: String,
+    record: Arc<StateMachineRecord>,
+    name: ExecutionName,
     start_time_ms: u64,
 }
 
@@ -229,7 +226,7 @@ fn write_outcome(
     }
     // Names and ARNs have no characters that JSON escapes: `check_name` refuses them.
     out.extend_from_slice(b",\"executionArn\":\"");
-    out.extend_from_slice(name.arn(&record.identity).as_bytes());
+    name.write_arn(&record.identity, out);
     out.push(b'"');
     if !request.metadata_only {
         out.extend_from_slice(b",\"input\":");
@@ -238,17 +235,14 @@ fn write_outcome(
     out.extend_from_slice(b",\"inputDetails\":");
     out.extend_from_slice(included);
     out.extend_from_slice(b",\"name\":\"");
-    match &request.name {
-        Some(name) => out.extend_from_slice(name.as_bytes()),
-        None => out.extend_from_slice(name.name().as_bytes()),
-    }
+    name.write_name(out);
     out.push(b'"');
     if let Some(output) = &outcome.output {
         if !request.metadata_only {
             out.extend_from_slice(b",\"output\":\"");
             OUTPUT.with_borrow_mut(|json| {
                 output.write_json(json);
-                escape_into(str::from_utf8(json).expect("values are written as text"), out);
+                escape_into(&*json, out);
                 json.clear();
                 json.shrink_to(MAX_KEPT_BYTES);
             });
