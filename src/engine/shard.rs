@@ -39,6 +39,8 @@ use crate::{
 
 /// Messages, executions and inputs that a shard handles before it looks after everything else again.
 const BATCH: usize = 64;
+/// Turns that executions which want to go on get, before the shard looks after everything else again.
+const MAX_TURNS: usize = 8;
 /// Room for this many executions is kept when none is left.
 const KEPT_PLACES: usize = 4096;
 
@@ -458,6 +460,11 @@ impl Shard {
                 return;
             }
             if stolen || !idle {
+                if !self.0.core.borrow().runnable.is_empty() {
+                    // The system takes a core only after milliseconds from a thread that computes without end. Whoever waits for
+                    // this one, such as a client on the same machine, would wait for as long.
+                    std::thread::yield_now();
+                }
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -571,9 +578,9 @@ impl Shard {
         }
     }
 
-    /// Gives each execution that wants to go on one turn: a few endless loops must not take the turns of what comes in.
+    /// Gives executions that want to go on a turn each: a few endless loops must not take the turns of what comes in.
     fn run_runnable(&self) {
-        let turns = self.0.core.borrow().runnable.len().min(BATCH);
+        let turns = self.0.core.borrow().runnable.len().min(MAX_TURNS);
         for _ in 0..turns {
             let next = self.0.core.borrow_mut().runnable.pop_front();
             match next {

@@ -22,8 +22,10 @@ pub const MAX_INLINE_MAP_CONCURRENCY: usize = 40;
 pub const MANY_STRANDS: usize = 10_000;
 /// Most strands that one execution has at once: ours.
 pub const MAX_STRANDS: usize = 40_000;
-/// Instructions that one execution runs before others get their turn: ours.
+/// Instructions that an execution runs when it begins, before others get their turn: ours.
 pub const STEP_BUDGET: u32 = 2_000;
+/// Instructions that an execution runs in each of its turns after that, some 30 µs: ours. Who waits for the shard waits that long.
+pub const TURN_BUDGET: u32 = 500;
 /// Most bytes that the variables of an execution have (Developer Guide, "Variable limits").
 pub const MAX_VARIABLES_BYTES: usize = 10 << 20;
 /// Most messages that wait for one shard: ours. One more is refused.
