@@ -1,6 +1,8 @@
 //! `expressway pipe`: executions from event streams.
 
 mod place;
+#[cfg(feature = "sqs")]
+mod queue;
 mod settings;
 
 use std::{path::PathBuf, process::ExitCode, rc::Rc, sync::Arc, time::Duration};
@@ -9,7 +11,11 @@ use clap::Args;
 use tokio::sync::{mpsc, watch};
 
 use self::settings::{PipeSettings, Settings};
-use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, serve::Signals, services::with_services};
+use super::{
+    EXIT_SOME_FAILED, EXIT_USAGE, load,
+    serve::Signals,
+    services::{ServicesFile, with_services},
+};
 use crate::{
     Runtime,
     model::{arn::Home, execution::MachineIdentity},
@@ -27,19 +33,21 @@ use crate::{
   expressway pipe --from nats://127.0.0.1:4222/ORDERS/billing --machine bill.asl.json --to file:bills.ndjson \\
       --max-in-flight 5000 --max-deliveries 3 --dead-letter nats://127.0.0.1:4222/orders.dead
   expressway pipe --from redis://127.0.0.1:6379/orders --machine order.asl.json --to redis://127.0.0.1:6379/orders.done
+  expressway pipe --from sqs://orders --machine order.asl.json --to sqs://orders-done
   expressway pipe --config pipe.toml
 
 pipe.toml has a [[pipe]] for each pipe, with the flags' names, _ for -, and also: input, filter, order_by, batch,
 on_failure, result. See docs/sources/.")]
 pub(super) struct PipeArguments {
-    /// Where events come from: nats://HOST:PORT/STREAM[/CONSUMER], redis://HOST:PORT/STREAM[/GROUP] or - for lines of
-    /// standard input.
+    /// Where events come from: nats://HOST:PORT/STREAM[/CONSUMER], redis://HOST:PORT/STREAM[/GROUP], a queue of SQS (its URL,
+    /// its ARN or sqs://NAME) or - for lines of standard input.
     #[arg(long, value_name = "SOURCE", required_unless_present = "config", conflicts_with = "config")]
     from: Option<String>,
     /// Amazon States Language, as JSON.
     #[arg(long, value_name = "FILE", required_unless_present = "config", conflicts_with = "config")]
     machine: Option<PathBuf>,
-    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, file:PATH, stdout, or none [default: none].
+    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, a queue of SQS, file:PATH, stdout, or none
+    /// [default: none].
     #[arg(long, value_name = "DESTINATION", conflicts_with = "config")]
     to: Option<String>,
     /// Where events go that are given up [default: file:NAME.dead-letters.ndjson].
@@ -119,7 +127,7 @@ fn run(settings: Settings) -> Result<bool, String> {
         let (ended, mut ends) = mpsc::unbounded_channel();
         let mut running = Vec::new();
         for pipe in settings.pipes {
-            running.push(start(&runtime, pipe, settings.drain_timeout, &stopped, &ended)?);
+            running.push(start(&runtime, pipe, &settings.services, settings.drain_timeout, &stopped, &ended)?);
         }
         drop(ended);
         let mut lanes: usize = running.iter().map(|pipe| pipe.lanes).sum();
@@ -157,6 +165,7 @@ fn run(settings: Settings) -> Result<bool, String> {
 fn start(
     runtime: &Runtime,
     pipe: PipeSettings,
+    services: &ServicesFile,
     drain_timeout: Duration,
     stopped: &watch::Receiver<bool>,
     ended: &mpsc::UnboundedSender<Ends>,
@@ -173,7 +182,7 @@ fn start(
     let lanes = pipe.lanes(runtime.shards());
     let counters = Arc::new(PipeCounters::new(lanes));
     let running = Running { name: pipe.name.clone(), counters: Arc::clone(&counters), lanes };
-    let places = pipe.places()?;
+    let places = pipe.places(services)?;
     let (stopped, ended) = (stopped.clone(), ended.clone());
     let pipe = Arc::new(pipe);
     let spawned = runtime.spawn_on_shards(move |shard| {

@@ -263,6 +263,21 @@ pub(super) fn with_services(
     Ok((builder, Services(machines)))
 }
 
+/// A client of AWS for the command line's own calls of a service in a region. `endpoint` is where the service is called unless
+/// the settings say otherwise.
+///
+/// # Errors
+/// What is wrong with the settings, for the operator.
+#[cfg(feature = "sqs")]
+pub(super) fn aws(file: &ServicesFile, region: &str, service: &str, endpoint: Option<&str>) -> Result<Aws, String> {
+    let mut settings = aws_settings(file, region, None)?;
+    if let Some(url) = endpoint.filter(|_| !settings.has_endpoint(service) && settings.endpoint.is_none()) {
+        settings.set_endpoint(service, url).map_err(|error| format!("{url}: {}", error.reason))?;
+    }
+    let http = HttpClient::new(&TlsOptions { ca_file: file.ca_file.clone() }).map_err(|error| error.to_string())?;
+    Ok(Aws::new(settings, http, Arc::new(SystemClock::new())))
+}
+
 fn aws_settings(file: &ServicesFile, region: &str, lambda_endpoint: Option<&str>) -> Result<AwsSettings, String> {
     let mut settings = AwsSettings::from_environment(region).map_err(|error| error.to_string())?;
     settings.sqs_by_query = file.sqs_protocol == SqsProtocol::Query;

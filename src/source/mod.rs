@@ -20,6 +20,8 @@ mod publication;
 pub mod redis;
 mod settings;
 mod settle;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 pub use self::{
     backoff::Backoff,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
-Usage: tests/pipe/crash.py [nats|redis] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
+Usage: tests/pipe/crash.py [nats|redis|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
                            [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
@@ -12,7 +12,9 @@ run of the issue: --events 1000000 --kills 20. With --signal TERM the pipe is to
 """
 import argparse
 import collections
+import importlib
 import json
+import os
 import pathlib
 import random
 import re
@@ -102,6 +104,15 @@ class RedisBroker:
         self.context.__exit__(None, None, None)
 
 
+def queues(name):
+    # Needs packages that are not on every machine.
+    return getattr(importlib.import_module("queues"), name)
+
+
+BROKERS = {"nats": lambda: NatsBroker, "redis": lambda: RedisBroker, "sqs": lambda: queues("SqsBroker"),
+           "fifo": lambda: queues("FifoBroker")}
+
+
 def events(count, poison_every):
     for number in range(count):
         if poison_every and number % poison_every == poison_every // 2:
@@ -120,6 +131,7 @@ class Pipe:
         self.machine.write_text(json.dumps(MACHINE))
         self.config = pathlib.Path(scratch) / "pipe.toml"
         self.config.write_text(f"""
+{getattr(broker, "settings", "")}
 [[pipe]]
 name = "crash"
 from = "{broker.source}"
@@ -143,13 +155,14 @@ ack_wait = {options.ack_wait}
                 self.configs[-1].write_text(changed if options.to_file else text)
             if options.to_file:
                 broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
+        self.environment = os.environ | getattr(broker, "environment", {})
         self.log = open(pathlib.Path(scratch) / "log", "w+")
         self.processes = [None] * len(self.configs)
         self.begun = [0.0] * len(self.configs)
 
     def start(self, node=0):
         command = [binary(), "pipe", "--config", str(self.configs[node]), "--progress", "1"]
-        self.processes[node] = subprocess.Popen(command, stderr=self.log)
+        self.processes[node] = subprocess.Popen(command, stderr=self.log, env=self.environment)
         self.begun[node] = time.monotonic()
 
     def start_all(self):
@@ -252,7 +265,7 @@ def count(broker, options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("broker", nargs="?", choices=["nats", "redis"], default="nats")
+    parser.add_argument("broker", nargs="?", choices=sorted(BROKERS), default="nats")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
@@ -270,7 +283,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         directory = pathlib.Path(scratch) / "broker"
         directory.mkdir()
-        broker = {"nats": NatsBroker, "redis": RedisBroker}[options.broker](directory)
+        broker = BROKERS[options.broker]()(directory)
         pipe = Pipe(broker, scratch, options)
         try:
             stored = broker.publish(events(options.events, options.poison_every))

@@ -2,12 +2,19 @@
 
 use std::{path::Path, rc::Rc, sync::Arc};
 
+#[cfg(feature = "sqs")]
+use super::queue::QueuePlace;
 use super::settings::PipeSettings;
 #[cfg(feature = "nats")]
 use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
 #[cfg(feature = "redis")]
 use crate::source::redis::{RedisAddress, RedisConnection, RedisDestination, RedisSource, RedisSourceSettings};
-use crate::source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source};
+#[cfg(feature = "sqs")]
+use crate::source::sqs::{SqsDestination, SqsSource, SqsSourceSettings};
+use crate::{
+    cli::services::ServicesFile,
+    source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source},
+};
 
 /// Where the events of a pipe come from and go to: checked, not connected.
 #[derive(Clone)]
@@ -25,6 +32,8 @@ enum From {
     Nats { servers: Vec<String>, stream: String, consumer: Option<String> },
     #[cfg(feature = "redis")]
     Redis { server: String, stream: String, group: Option<String> },
+    #[cfg(feature = "sqs")]
+    Sqs(QueuePlace),
 }
 
 #[derive(Clone)]
@@ -41,6 +50,8 @@ enum To {
         server: String,
         stream: String,
     },
+    #[cfg(feature = "sqs")]
+    Sqs(QueuePlace),
 }
 
 /// What a lane works with.
@@ -55,8 +66,9 @@ type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Places {
     /// Reads the addresses and opens files.
-    pub(super) fn new(from: &str, to: &str, dead_letter: &str) -> Result<Self, String> {
-        Ok(Self { from: source(from)?, to: destination(to)?, dead_letter: destination(dead_letter)? })
+    pub(super) fn new(from: &str, to: &str, dead_letter: &str, services: &ServicesFile) -> Result<Self, String> {
+        let (to, dead_letter) = (destination(to, services)?, destination(dead_letter, services)?);
+        Ok(Self { from: source(from, services)?, to, dead_letter })
     }
 
     /// Makes what one lane works with.
@@ -98,6 +110,13 @@ impl Places {
                     max_waiting: pipe.window(lanes),
                 };
                 let source = RedisSource::new(server.clone(), connections.redis(server), settings);
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
+            #[cfg(feature = "sqs")]
+            From::Sqs(place) => {
+                let settings = SqsSourceSettings { patience: pipe.ack_wait, report: Arc::clone(say) };
+                let source = SqsSource::new(place.queue(), settings);
                 let acknowledger = Rc::new(source.acknowledger());
                 (Box::new(source), acknowledger)
             }
@@ -147,11 +166,14 @@ impl Connections<'_> {
             To::Nats { servers, subject } => Rc::new(NatsDestination::new(self.nats(servers), subject.clone())),
             #[cfg(feature = "redis")]
             To::Redis { server, stream } => Rc::new(RedisDestination::new(self.redis(server), stream.clone())),
+            #[cfg(feature = "sqs")]
+            To::Sqs(place) => Rc::new(SqsDestination::new(place.queue())),
         }
     }
 }
 
-fn source(text: &str) -> Result<From, String> {
+#[cfg_attr(not(feature = "sqs"), allow(unused_variables, reason = "only services of AWS are in the table"))]
+fn source(text: &str, services: &ServicesFile) -> Result<From, String> {
     if text == "-" {
         return Ok(From::Lines);
     }
@@ -173,10 +195,15 @@ fn source(text: &str) -> Result<From, String> {
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM or redis://HOST:PORT/STREAM/GROUP")),
         };
     }
+    #[cfg(feature = "sqs")]
+    if let Some(place) = QueuePlace::find(text, services)? {
+        return Ok(From::Sqs(place));
+    }
     Err(format!("'{text}' is no source that this build knows"))
 }
 
-fn destination(text: &str) -> Result<To, String> {
+#[cfg_attr(not(feature = "sqs"), allow(unused_variables, reason = "only services of AWS are in the table"))]
+fn destination(text: &str, services: &ServicesFile) -> Result<To, String> {
     if text == "none" {
         return Ok(To::Nowhere);
     }
@@ -201,6 +228,10 @@ fn destination(text: &str) -> Result<To, String> {
             [stream] => Ok(To::Redis { server, stream: stream.clone() }),
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM")),
         };
+    }
+    #[cfg(feature = "sqs")]
+    if let Some(place) = QueuePlace::find(text, services)? {
+        return Ok(To::Sqs(place));
     }
     Err(format!("'{text}' is no destination that this build knows"))
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 use super::{PipeArguments, place::Places};
+#[cfg(feature = "sqs")]
+use crate::source::sqs::SqsAddress;
 use crate::{
     Value,
     cli::services::ServicesFile,
@@ -172,8 +174,9 @@ impl PipeSettings {
             longest: entry.max_retry_wait_ms.map_or(RETRY.longest, Duration::from_millis),
         };
         let batch = match entry.batch {
-            Some(batch) if batch.max_items == 0 || entry.order_by.is_some() => {
-                return Err(named("batch needs max_items of 1 at least, and goes without order_by".into()));
+            Some(batch) if batch.max_items == 0 || entry.order_by.is_some() || is_fifo(&entry.from) => {
+                let problem = "batch needs max_items of 1 at least, and goes without order_by and FIFO queues";
+                return Err(named(problem.into()));
             }
             batch => batch.map(|batch| BatchSettings {
                 max_items: batch.max_items,
@@ -216,8 +219,15 @@ impl PipeSettings {
         (self.max_in_flight / lanes).max(1)
     }
 
-    pub(super) fn places(&self) -> Result<Places, String> {
-        Places::new(&self.from, &self.to, &self.dead_letter).map_err(|error| format!("pipe {}: {error}", self.name))
+    pub(super) fn places(&self, services: &ServicesFile) -> Result<Places, String> {
+        Places::new(&self.from, &self.to, &self.dead_letter, services)
+            .map_err(|error| format!("pipe {}: {error}", self.name))
+    }
+
+    /// The groups of a FIFO queue. The queue gives no lane messages of a group that another has some of, so their order needs
+    /// no lane of its own.
+    fn order_of_groups(&self) -> Option<Path> {
+        is_fifo(&self.from).then(|| Path::parse("$.key").expect("this is a path"))
     }
 
     pub(super) fn lane_settings(&self, lanes: usize, drain_timeout: Duration) -> LaneSettings {
@@ -226,12 +236,20 @@ impl PipeSettings {
             event: self.event.clone(),
             failures: self.failures.clone(),
             result: self.result,
-            order_by: self.order_by.clone(),
+            order_by: self.order_by.clone().or_else(|| self.order_of_groups()),
             batch: self.batch,
             drain_timeout,
             broker_backoff: BROKER,
         }
     }
+}
+
+/// Whether a source keeps the order of equal keys.
+fn is_fifo(from: &str) -> bool {
+    #[cfg(feature = "sqs")]
+    return SqsAddress::parse(from).is_ok_and(|queue| queue.is_fifo());
+    #[cfg(not(feature = "sqs"))]
+    return from.is_empty();
 }
 
 fn machine_name(path: &std::path::Path) -> String {
@@ -301,5 +319,16 @@ mod tests {
         let good = "input = { 'a.$' = '$.payload' }\nfilter = { Variable = '$.payload.a', IsPresent = true }\n\
                     order_by = '$.payload.a'\non_failure = { 'States.ALL' = 'dead_letter' }";
         assert_eq!(pipe(good).unwrap().lanes(4), 1);
+    }
+
+    #[cfg(feature = "sqs")]
+    #[test]
+    fn fifo_queues_have_an_order_by_themselves() {
+        let entry = |batch: &str| format!("from = 'sqs://orders.fifo'\nmachine = 'order.asl.json'\n{batch}");
+        let read = |text: &str| PipeSettings::new(toml::from_str(text).unwrap());
+        let pipe = read(&entry("")).unwrap();
+        assert!(pipe.lane_settings(4, Duration::ZERO).order_by.is_some());
+        assert_eq!(pipe.lanes(4), 4);
+        assert!(read(&entry("batch = { max_items = 2, max_wait_ms = 1 }")).is_err());
     }
 }
