@@ -4,6 +4,8 @@ mod place;
 #[cfg(feature = "sqs")]
 mod queue;
 mod settings;
+#[cfg(feature = "kafka")]
+mod topic;
 
 use std::{path::PathBuf, process::ExitCode, rc::Rc, sync::Arc, time::Duration};
 
@@ -40,14 +42,15 @@ pipe.toml has a [[pipe]] for each pipe, with the flags' names, _ for -, and also
 on_failure, result. See docs/sources/.")]
 pub(super) struct PipeArguments {
     /// Where events come from: nats://HOST:PORT/STREAM[/CONSUMER], redis://HOST:PORT/STREAM[/GROUP], a queue of SQS (its URL,
-    /// its ARN or sqs://NAME) or - for lines of standard input.
+    /// its ARN or sqs://NAME), kafka://HOST:PORT/TOPIC[/GROUP] (in builds with the feature kafka) or - for lines of standard
+    /// input.
     #[arg(long, value_name = "SOURCE", required_unless_present = "config", conflicts_with = "config")]
     from: Option<String>,
     /// Amazon States Language, as JSON.
     #[arg(long, value_name = "FILE", required_unless_present = "config", conflicts_with = "config")]
     machine: Option<PathBuf>,
-    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, a queue of SQS, file:PATH, stdout, or none
-    /// [default: none].
+    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, a queue of SQS, kafka://HOST:PORT/TOPIC,
+    /// file:PATH, stdout, or none [default: none].
     #[arg(long, value_name = "DESTINATION", conflicts_with = "config")]
     to: Option<String>,
     /// Where events go that are given up [default: file:NAME.dead-letters.ndjson].

@@ -99,7 +99,7 @@ struct OAuthEntry {
 /// A text that may be secret: written out, or where it is found.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
-enum Secret {
+pub(super) enum Secret {
     /// Only for what is none, such as most header fields.
     Plain(String),
     Environment {
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Secret {
 
 impl Secret {
     /// The text. What is wrong is told without it.
-    fn read(&self) -> Result<String, String> {
+    pub(super) fn read(&self) -> Result<String, String> {
         match self {
             Self::Plain(text) => Ok(text.clone()),
             Self::Environment { env: name } => {
@@ -139,7 +139,7 @@ impl Secret {
     }
 
     /// The text of what must not stand in the configuration.
-    fn read_secret(&self) -> Result<String, String> {
+    pub(super) fn read_secret(&self) -> Result<String, String> {
         match self {
             Self::Plain(_) => Err("a secret does not stand here: use { env = \"NAME\" } or { file = \"PATH\" }".into()),
             other => other.read(),

@@ -11,6 +11,7 @@ mod event;
 mod executor;
 mod failure_rule;
 mod file;
+pub mod kafka;
 mod lane;
 mod lines;
 #[cfg(feature = "nats")]

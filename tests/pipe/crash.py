@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
-Usage: tests/pipe/crash.py [nats|redis|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
+Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
                            [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
@@ -104,12 +104,64 @@ class RedisBroker:
         self.context.__exit__(None, None, None)
 
 
+class KafkaBroker:
+    """librdkafka's mock cluster, in a process of its own. It keeps what it has in memory, so it is not killed."""
+    name = "kafka"
+    partitions = 16
+
+    def __init__(self, directory):
+        program = pathlib.Path(binary()).parent / "examples" / "kafka_cluster"
+        self.file = pathlib.Path(directory) / "read"
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        url = f"kafka://{self.answer()}"
+        for topic in ("events", "done", "dead"):
+            self.ask(f"topic {topic} {self.partitions}")
+        self.source, self.results, self.dead = f"{url}/events/crash", f"{url}/done", f"{url}/dead"
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the cluster has ended")
+        return line.decode().strip()
+
+    def ask(self, command):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def publish(self, payloads):
+        return int(self.ask("produce events\n" + b"\n".join(payloads).decode() + "\n"))
+
+    def left(self):
+        return int(self.ask("left events crash"))
+
+    def read(self, topic):
+        """What is there, when nothing more comes for a second."""
+        lines = []
+        while True:
+            time.sleep(1)
+            if self.ask(f"read {topic} {self.file}") == "0":
+                return lines
+            lines += (line.split(b"\t", 1) for line in self.file.read_bytes().splitlines())
+
+    def read_results(self):
+        return (payload for _, payload in self.read("done"))
+
+    def read_dead(self):
+        return [(error.decode(), payload) for error, payload in self.read("dead")]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
 def queues(name):
     # Needs packages that are not on every machine.
     return getattr(importlib.import_module("queues"), name)
 
 
-BROKERS = {"nats": lambda: NatsBroker, "redis": lambda: RedisBroker, "sqs": lambda: queues("SqsBroker"),
+BROKERS = {"nats": lambda: NatsBroker, "redis": lambda: RedisBroker,
+           "kafka": lambda: KafkaBroker, "sqs": lambda: queues("SqsBroker"),
            "fifo": lambda: queues("FifoBroker")}
 
 

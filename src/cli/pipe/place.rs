@@ -5,6 +5,10 @@ use std::{path::Path, rc::Rc, sync::Arc};
 #[cfg(feature = "sqs")]
 use super::queue::QueuePlace;
 use super::settings::PipeSettings;
+#[cfg(feature = "kafka")]
+use super::topic::TopicPlace;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::{KafkaDestination, KafkaSource, KafkaSourceSettings};
 #[cfg(feature = "nats")]
 use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
 #[cfg(feature = "redis")]
@@ -28,6 +32,8 @@ pub(super) struct Places {
 enum From {
     /// Standard input.
     Lines,
+    #[cfg(feature = "kafka")]
+    Kafka(TopicPlace),
     #[cfg(feature = "nats")]
     Nats { servers: Vec<String>, stream: String, consumer: Option<String> },
     #[cfg(feature = "redis")]
@@ -40,6 +46,8 @@ enum From {
 enum To {
     Nowhere,
     File(FileDestination),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaDestination),
     #[cfg(feature = "nats")]
     Nats {
         servers: Vec<String>,
@@ -62,13 +70,21 @@ pub(super) struct Open {
     pub(super) dead_letters: Rc<dyn Destination>,
 }
 
+/// What the file says beside the addresses.
+pub(super) struct Given<'a> {
+    #[cfg_attr(not(feature = "sqs"), allow(dead_code, reason = "only services of AWS are in that table"))]
+    pub(super) services: &'a ServicesFile,
+    #[cfg(feature = "kafka")]
+    pub(super) kafka: &'a std::collections::BTreeMap<String, crate::cli::services::Secret>,
+}
+
 type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Places {
     /// Reads the addresses and opens files.
-    pub(super) fn new(from: &str, to: &str, dead_letter: &str, services: &ServicesFile) -> Result<Self, String> {
-        let (to, dead_letter) = (destination(to, services)?, destination(dead_letter, services)?);
-        Ok(Self { from: source(from, services)?, to, dead_letter })
+    pub(super) fn new(from: &str, to: &str, dead_letter: &str, given: &Given<'_>) -> Result<Self, String> {
+        let (to, dead_letter) = (destination(to, given)?, destination(dead_letter, given)?);
+        Ok(Self { from: source(from, given)?, to, dead_letter })
     }
 
     /// Makes what one lane works with.
@@ -84,6 +100,19 @@ impl Places {
         let (source, acknowledger): (Box<dyn Source>, Rc<dyn Acknowledger>) = match &self.from {
             From::Lines => {
                 let source = LineSource::new(std::io::stdin()).map_err(|error| format!("stdin: {error}"))?;
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
+            #[cfg(feature = "kafka")]
+            From::Kafka(place) => {
+                let settings = KafkaSourceSettings {
+                    topic: place.topic.clone(),
+                    group: place.group.clone().unwrap_or_else(|| format!("expressway-{}", pipe.machine_name())),
+                    index,
+                    patience: pipe.ack_wait,
+                    window: pipe.window(lanes),
+                };
+                let source = KafkaSource::new(&place.client, settings);
                 let acknowledger = Rc::new(source.acknowledger());
                 (Box::new(source), acknowledger)
             }
@@ -162,6 +191,8 @@ impl Connections<'_> {
         match to {
             To::Nowhere => Rc::new(Nowhere),
             To::File(file) => Rc::new(file.clone()),
+            #[cfg(feature = "kafka")]
+            To::Kafka(topic) => Rc::new(topic.clone()),
             #[cfg(feature = "nats")]
             To::Nats { servers, subject } => Rc::new(NatsDestination::new(self.nats(servers), subject.clone())),
             #[cfg(feature = "redis")]
@@ -172,8 +203,8 @@ impl Connections<'_> {
     }
 }
 
-#[cfg_attr(not(feature = "sqs"), allow(unused_variables, reason = "only services of AWS are in the table"))]
-fn source(text: &str, services: &ServicesFile) -> Result<From, String> {
+#[cfg_attr(not(any(feature = "sqs", feature = "kafka")), allow(unused_variables, reason = "others need no more"))]
+fn source(text: &str, given: &Given<'_>) -> Result<From, String> {
     if text == "-" {
         return Ok(From::Lines);
     }
@@ -195,15 +226,19 @@ fn source(text: &str, services: &ServicesFile) -> Result<From, String> {
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM or redis://HOST:PORT/STREAM/GROUP")),
         };
     }
+    #[cfg(feature = "kafka")]
+    if let Some(place) = TopicPlace::find(text, given.kafka)? {
+        return Ok(From::Kafka(place));
+    }
     #[cfg(feature = "sqs")]
-    if let Some(place) = QueuePlace::find(text, services)? {
+    if let Some(place) = QueuePlace::find(text, given.services)? {
         return Ok(From::Sqs(place));
     }
     Err(format!("'{text}' is no source that this build knows"))
 }
 
-#[cfg_attr(not(feature = "sqs"), allow(unused_variables, reason = "only services of AWS are in the table"))]
-fn destination(text: &str, services: &ServicesFile) -> Result<To, String> {
+#[cfg_attr(not(any(feature = "sqs", feature = "kafka")), allow(unused_variables, reason = "others need no more"))]
+fn destination(text: &str, given: &Given<'_>) -> Result<To, String> {
     if text == "none" {
         return Ok(To::Nowhere);
     }
@@ -229,8 +264,12 @@ fn destination(text: &str, services: &ServicesFile) -> Result<To, String> {
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM")),
         };
     }
+    #[cfg(feature = "kafka")]
+    if let Some(place) = TopicPlace::find(text, given.kafka)? {
+        return Ok(To::Kafka(KafkaDestination::new(place.client, place.topic)));
+    }
     #[cfg(feature = "sqs")]
-    if let Some(place) = QueuePlace::find(text, services)? {
+    if let Some(place) = QueuePlace::find(text, given.services)? {
         return Ok(To::Sqs(place));
     }
     Err(format!("'{text}' is no destination that this build knows"))

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{PipeArguments, place::Places};
+use super::{
+    PipeArguments,
+    place::{Given, Places},
+};
 #[cfg(feature = "sqs")]
 use crate::source::sqs::SqsAddress;
 use crate::{
@@ -53,6 +56,8 @@ pub(super) struct PipeSettings {
     result: ResultForm,
     order_by: Option<Path>,
     batch: Option<BatchSettings>,
+    #[cfg(feature = "kafka")]
+    kafka: BTreeMap<String, crate::cli::services::Secret>,
 }
 
 /// The file of `--config`.
@@ -92,6 +97,10 @@ struct PipeEntry {
     filter: Option<toml::Value>,
     order_by: Option<String>,
     batch: Option<BatchEntry>,
+    /// Properties of librdkafka.
+    #[cfg(feature = "kafka")]
+    #[serde(default)]
+    kafka: BTreeMap<String, crate::cli::services::Secret>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +210,8 @@ impl PipeSettings {
             ack_wait,
             result,
             batch,
+            #[cfg(feature = "kafka")]
+            kafka: entry.kafka,
         })
     }
 
@@ -220,7 +231,12 @@ impl PipeSettings {
     }
 
     pub(super) fn places(&self, services: &ServicesFile) -> Result<Places, String> {
-        Places::new(&self.from, &self.to, &self.dead_letter, services)
+        let given = Given {
+            services,
+            #[cfg(feature = "kafka")]
+            kafka: &self.kafka,
+        };
+        Places::new(&self.from, &self.to, &self.dead_letter, &given)
             .map_err(|error| format!("pipe {}: {error}", self.name))
     }
 
