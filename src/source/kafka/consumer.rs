@@ -4,6 +4,7 @@
 //! consumer for dead, and nobody hears that partitions go. A thread of its own can wait for it without holding up a shard.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -20,7 +21,10 @@ use rdkafka::{
 };
 use tokio::time::Instant;
 
-use super::partitions::Shared;
+use super::{
+    Ahead,
+    partitions::{Commit, Shared},
+};
 use crate::source::{Delivery, Receipt};
 
 /// How long the client is asked for a message.
@@ -40,6 +44,8 @@ const COMMIT_AGAIN: Duration = Duration::from_millis(500);
 const FAILED_COMMITS: u32 = 5;
 /// How long partitions that go wait for their executions to end.
 const REVOKE: Duration = Duration::from_secs(3);
+/// How long the broker may take to say what is committed of partitions that come.
+const COMMITTED: Duration = Duration::from_secs(5);
 /// How long it takes until a client that failed for good is made anew.
 const RESTART: Duration = Duration::from_secs(2);
 
@@ -212,17 +218,18 @@ impl Consumer {
 
     fn commit_when_due(&self, client: &Client, committing: &mut Committing) {
         let now = Instant::now();
-        let (offsets, wanted, urgent) = {
+        let (commits, wanted) = {
             let state = self.shared.lock();
             let wanted = (state.commits_wanted > state.commits_done).then_some(state.commits_wanted);
             let blocked = state.partitions.values().any(|partition| partition.watermark.is_full());
-            (state.to_commit(None), wanted, blocked && committing.failed == 0)
+            let urgent = blocked && committing.failed == 0;
+            let soon = if urgent { COMMIT_EVERY - COMMIT_AT_MOST_EVERY } else { Duration::ZERO };
+            if wanted.is_none() && (now + soon < committing.next || !state.has_commits()) {
+                return;
+            }
+            (state.commits(None, wanted.is_some()), wanted)
         };
-        let soon = if urgent { COMMIT_EVERY - COMMIT_AT_MOST_EVERY } else { Duration::ZERO };
-        if wanted.is_none() && (offsets.is_empty() || now + soon < committing.next) {
-            return;
-        }
-        match client.context().commit(client, &offsets) {
+        match client.context().commit(client, &commits) {
             Ok(()) => *committing = Committing { next: now + COMMIT_EVERY, failed: 0 },
             Err(error) => {
                 committing.failed += 1;
@@ -241,17 +248,41 @@ impl Consumer {
 
 impl Context {
     /// Commits, and waits for the broker to have stored it.
-    fn commit(&self, client: &Client, offsets: &[(i32, i64)]) -> KafkaResult<()> {
-        if offsets.is_empty() {
+    fn commit(&self, client: &Client, commits: &[Commit]) -> KafkaResult<()> {
+        if commits.is_empty() {
             return Ok(());
         }
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (number, next) in offsets {
-            list.add_partition_offset(&self.topic, *number, Offset::Offset(*next))?;
+        let mut list = TopicPartitionList::with_capacity(commits.len());
+        for commit in commits {
+            let mut element = list.add_partition(&self.topic, commit.partition);
+            element.set_offset(Offset::Offset(commit.next))?;
+            let metadata = commit.ahead.to_metadata();
+            if !metadata.is_empty() {
+                element.set_metadata(metadata);
+            }
         }
         client.commit(&list, CommitMode::Sync)?;
-        self.shared.lock().committed(offsets);
+        self.shared.lock().committed(commits);
         Ok(())
+    }
+
+    /// What was finished of partitions beyond their commits, as their last owner has told. Without an answer it is done again.
+    fn ahead(&self, client: &Client, numbers: &[i32]) -> Vec<(i32, Ahead)> {
+        let mut list = TopicPartitionList::with_capacity(numbers.len());
+        for number in numbers {
+            list.add_partition(&self.topic, *number);
+        }
+        let Ok(committed) = client.committed_offsets(list, COMMITTED) else {
+            return numbers.iter().map(|number| (*number, Ahead::default())).collect();
+        };
+        let elements = committed.elements_for_topic(&self.topic).into_iter();
+        let ahead = elements.map(|element| {
+            let commit = element.offset().to_raw().unwrap_or_default();
+            // The client panics at metadata of others that is no text.
+            let metadata = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
+            (element.partition(), Ahead::of_metadata(&metadata, commit))
+        });
+        ahead.collect()
     }
 
     fn numbers(&self, partitions: &TopicPartitionList) -> Vec<i32> {
@@ -274,15 +305,18 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, client: &Client, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(partitions) => self.shared.assign(&self.numbers(partitions)),
+            Rebalance::Assign(partitions) => {
+                let numbers = self.numbers(partitions);
+                self.shared.assign(self.ahead(client, &numbers));
+            }
             Rebalance::Revoke(partitions) => {
                 let numbers = self.numbers(partitions);
                 self.shared.begin_revoking(&numbers);
                 // What runs may end, so that it does not run again elsewhere; unless others have the partitions already.
                 if !client.assignment_lost() {
                     self.shared.wait_until_settled(&numbers, REVOKE);
-                    let offsets = self.shared.lock().to_commit(Some(&numbers));
-                    if let Err(error) = self.commit(client, &offsets) {
+                    let commits = self.shared.lock().commits(Some(&numbers), true);
+                    if let Err(error) = self.commit(client, &commits) {
                         self.shared.fail(format!("the last commit of partitions that went: {error}"));
                     }
                 }

@@ -1,9 +1,10 @@
 //! Kafka: a consumer group as source, a topic as destination, over librdkafka (feature `kafka`).
 //!
-//! [`Watermark`] is here without that feature, for it needs no client.
+//! [`Watermark`] and [`Ahead`] are here without that feature, for they need no client.
 
 #[cfg(feature = "kafka")]
 mod address;
+mod ahead;
 #[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
@@ -16,7 +17,6 @@ mod partitions;
 mod source;
 mod watermark;
 
-pub use self::watermark::Watermark;
 #[cfg(feature = "kafka")]
 pub use self::{
     address::KafkaAddress,
@@ -24,3 +24,4 @@ pub use self::{
     destination::KafkaDestination,
     source::{KafkaAcknowledger, KafkaSource, KafkaSourceSettings},
 };
+pub use self::{ahead::Ahead, watermark::Watermark};

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::Watermark;
+use super::{Ahead, Watermark};
 use crate::source::{Delivery, Receipt};
 
 /// See the module documentation.
@@ -60,6 +60,17 @@ pub(super) struct Partition {
     pub(super) paused: bool,
     /// It is being taken away.
     revoked: bool,
+    /// What its owner before has finished beyond its commit.
+    ahead: Ahead,
+}
+
+/// What is to be committed of a partition.
+pub(super) struct Commit {
+    pub(super) partition: i32,
+    /// The offset of the next message that is not done.
+    pub(super) next: i64,
+    /// What is finished behind it.
+    pub(super) ahead: Ahead,
 }
 
 /// A delivery that is not settled.
@@ -134,10 +145,10 @@ impl Shared {
         self.news.notify_one();
     }
 
-    /// Partitions that the lane gets.
-    pub(super) fn assign(&self, partitions: &[i32]) {
+    /// Partitions that the lane gets, with what is finished of them beyond their commits.
+    pub(super) fn assign(&self, partitions: Vec<(i32, Ahead)>) {
         let state = &mut *self.lock();
-        for number in partitions {
+        for (number, ahead) in partitions {
             state.generations += 1;
             let partition = Partition {
                 generation: state.generations,
@@ -147,8 +158,9 @@ impl Shared {
                 waiting_since: None,
                 paused: false,
                 revoked: false,
+                ahead,
             };
-            state.partitions.insert(*number, partition);
+            state.partitions.insert(number, partition);
         }
         state.share(self.window);
     }
@@ -250,17 +262,29 @@ impl State {
         self.partitions.values().any(|partition| !partition.paused && !partition.waiting.is_empty())
     }
 
-    /// What can be committed, of all partitions or of some.
-    pub(super) fn to_commit(&self, only: Option<&[i32]>) -> Vec<(i32, i64)> {
+    /// Whether anything can be committed.
+    pub(super) fn has_commits(&self) -> bool {
+        self.partitions.values().any(|partition| partition.watermark.to_commit().is_some())
+    }
+
+    /// What can be committed, of all partitions or of some: of those of which something is done since the last commit, and if
+    /// `last`, as they will not stay here, also of those of which something is done behind something that is not.
+    pub(super) fn commits(&self, only: Option<&[i32]>, last: bool) -> Vec<Commit> {
         let wanted = self.partitions.iter().filter(|(number, _)| only.is_none_or(|only| only.contains(number)));
-        wanted.filter_map(|(number, partition)| Some((*number, partition.watermark.to_commit()?))).collect()
+        let commits = wanted.filter_map(|(number, partition)| {
+            let (next, behind) = partition.watermark.position()?;
+            let ahead = Ahead::new(next, behind);
+            let news = partition.watermark.to_commit().is_some() || (last && ahead != Ahead::new(next, []));
+            news.then_some(Commit { partition: *number, next, ahead })
+        });
+        commits.collect()
     }
 
     /// Takes note of what was committed.
-    pub(super) fn committed(&mut self, offsets: &[(i32, i64)]) {
-        for (number, next) in offsets {
-            if let Some(partition) = self.partitions.get_mut(number) {
-                partition.watermark.committed(*next);
+    pub(super) fn committed(&mut self, commits: &[Commit]) {
+        for commit in commits {
+            if let Some(partition) = self.partitions.get_mut(&commit.partition) {
+                partition.watermark.committed(commit.next);
             }
         }
         self.admit();
@@ -286,7 +310,12 @@ impl Partition {
             && let Some((offset, delivery)) = self.waiting.pop_front()
         {
             // An offset that was delivered already comes again after an error of the client: once is enough.
-            if self.watermark.deliver(offset) {
+            if !self.watermark.deliver(offset) {
+                continue;
+            }
+            if self.ahead.has(offset) {
+                self.watermark.finish(offset);
+            } else {
                 self.held.insert(offset, Held { delivery: delivery.clone(), given: true });
                 arrived.push_back(delivery);
             }

@@ -188,6 +188,8 @@ impl Acknowledger for KafkaAcknowledger {
                     Settlement::Retry { after } => {
                         if state.take_back(receipt) {
                             self.again.borrow_mut().insert((now + *after, receipt.clone()));
+                            // A fetch that waits does not know of it yet.
+                            self.shared.news.notify_one();
                         }
                     }
                     Settlement::InProgress => {}

@@ -76,6 +76,17 @@ impl Watermark {
         Some(last.offset.saturating_add(1))
     }
 
+    /// Where the partition stands, when no more will be finished: what could be committed now, or was, and what is finished
+    /// behind that. `None` when nothing was delivered since the last commit.
+    #[must_use]
+    pub fn position(&self) -> Option<(i64, impl Iterator<Item = i64>)> {
+        let first = self.offsets.front()?;
+        // Nothing at the front is finished: so everything before it is committed, and that may be said again.
+        let commit = self.to_commit().unwrap_or(first.offset);
+        let behind = self.offsets.iter().skip(self.done).filter(|entry| entry.finished);
+        Some((commit, behind.map(|entry| entry.offset)))
+    }
+
     /// Takes note that the broker has stored a commit of what [`Watermark::to_commit`] gave, then or earlier.
     pub fn committed(&mut self, next: i64) {
         while self.done > 0 && self.offsets.front().is_some_and(|entry| entry.offset < next) {
@@ -109,15 +120,21 @@ mod tests {
         watermark
     }
 
+    fn position(watermark: &Watermark) -> Option<(i64, Vec<i64>)> {
+        watermark.position().map(|(commit, behind)| (commit, behind.collect()))
+    }
+
     #[test]
     fn commits_stop_before_what_is_not_finished() {
         let mut watermark = watermark(&[3, 4, 7, 8], 10);
         assert_eq!(watermark.to_commit(), None);
         assert!(watermark.finish(7) && watermark.finish(4));
         assert_eq!(watermark.to_commit(), None);
+        assert_eq!(position(&watermark), Some((3, vec![4, 7])));
         assert!(watermark.finish(3));
         assert_eq!(watermark.to_commit(), Some(8));
         assert!(!watermark.finish(3) && !watermark.finish(5) && !watermark.finish(9));
+        assert_eq!(position(&watermark), Some((8, vec![])));
         watermark.committed(5);
         assert_eq!((watermark.len(), watermark.to_commit()), (2, Some(8)));
         watermark.committed(8);
@@ -138,6 +155,7 @@ mod tests {
         assert!(watermark.finish(0));
         assert!(watermark.is_full(), "finished is not committed: a crash would bring it again");
         watermark.committed(3);
-        assert!(watermark.is_empty() && watermark.deliver(3) && !watermark.deliver(3) && !watermark.deliver(1));
+        assert!(watermark.is_empty() && position(&watermark).is_none());
+        assert!(watermark.deliver(3) && !watermark.deliver(3) && !watermark.deliver(1));
     }
 }
