@@ -237,6 +237,9 @@ impl Consumer {
                 if committing.failed == FAILED_COMMITS {
                     self.shared.fail(error.to_string());
                 }
+                // While other members come or go, commits are refused: it is tried again once that is over, which it will be
+                // only by polling.
+                return;
             }
         }
         if let Some(wanted) = wanted {

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{KafkaClient, consumer::Consumer, partitions::Shared};
 use crate::source::{Acknowledger, BrokerError, Delivery, Fetched, LocalBoxFuture, Receipt, Settlement, Source};
 
-/// How long the last commit may take.
-const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// How long the last commit may take: other members that leave at the same time make the group refuse it for a while.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(5);
 
