@@ -18,6 +18,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
+    topic_partition_list::TopicPartitionListElem,
 };
 use tokio::time::Instant;
 
@@ -289,7 +290,7 @@ impl Context {
     }
 
     fn numbers(&self, partitions: &TopicPartitionList) -> Vec<i32> {
-        partitions.elements_for_topic(&self.topic).iter().map(|element| element.partition()).collect()
+        partitions.elements_for_topic(&self.topic).iter().map(TopicPartitionListElem::partition).collect()
     }
 }
 

@@ -334,3 +334,120 @@ impl Partition {
         self.waiting_since.is_some_and(|since| since.elapsed() >= long)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn shared(window: usize, partitions: &[i32]) -> Shared {
+        let shared = Shared::new(window);
+        shared.assign(partitions.iter().map(|number| (*number, Ahead::default())).collect());
+        shared
+    }
+
+    fn deliver(shared: &Shared, partition: i32, offsets: &[i64]) {
+        for offset in offsets {
+            shared.lock().deliver(partition, *offset, |receipt| Delivery {
+                receipt,
+                payload: Bytes::new(),
+                headers: Vec::new(),
+                subject: "t".into(),
+                key: None,
+                sequence: format!("{partition}-{offset}"),
+                origin: None,
+                deliveries: 1,
+                lag: None,
+            });
+        }
+    }
+
+    /// What the lane is given.
+    fn take(shared: &Shared) -> Vec<Delivery> {
+        shared.lock().arrived.drain(..).collect()
+    }
+
+    fn sequences(deliveries: &[Delivery]) -> Vec<&str> {
+        deliveries.iter().map(|delivery| delivery.sequence.as_str()).collect()
+    }
+
+    fn commits(shared: &Shared) -> Vec<(i32, i64)> {
+        shared.lock().commits(None, false).iter().map(|commit| (commit.partition, commit.next)).collect()
+    }
+
+    #[test]
+    fn a_partition_that_is_stuck_stops_itself_alone() {
+        let shared = shared(6, &[0, 1]);
+        deliver(&shared, 0, &[0, 1, 2, 3]);
+        deliver(&shared, 1, &[7]);
+        let first = take(&shared);
+        assert_eq!(sequences(&first), ["0-0", "0-1", "0-2", "1-7"], "its share is half of six");
+        assert!(shared.lock().is_held_up(), "until the partition is paused");
+        assert!(!shared.lock().partitions[&0].has_waited(LONG));
+        shared.lock().finish(&first[1].receipt);
+        shared.lock().finish(&first[3].receipt);
+        assert_eq!(commits(&shared), [(1, 8)]);
+        shared.lock().finish(&first[0].receipt);
+        let ready = shared.lock().commits(None, false);
+        shared.lock().committed(&ready);
+        assert_eq!(sequences(&take(&shared)), ["0-3"]);
+        assert!(!shared.lock().is_held_up());
+    }
+
+    #[test]
+    fn what_is_taken_back_is_delivered_again_and_counted() {
+        let shared = shared(10, &[0]);
+        deliver(&shared, 0, &[5, 6]);
+        let first = take(&shared);
+        let receipt = &first[0].receipt;
+        assert!(shared.lock().take_back(receipt));
+        shared.lock().finish(&first[1].receipt);
+        assert_eq!(commits(&shared), [], "5 is not done");
+        assert_eq!(shared.lock().again(receipt).map(|delivery| delivery.deliveries), Some(2));
+        shared.lock().finish(receipt);
+        assert_eq!(commits(&shared), [(0, 7)]);
+        assert_eq!(shared.lock().again(receipt), None, "it is done");
+    }
+
+    #[test]
+    fn what_ran_when_its_partition_went_settles_nothing() {
+        let shared = shared(10, &[0]);
+        deliver(&shared, 0, &[5, 6]);
+        let before = take(&shared);
+        deliver(&shared, 0, &[7]);
+        shared.begin_revoking(&[0]);
+        assert_eq!(take(&shared), [], "what was not given is left to the next owner");
+        deliver(&shared, 0, &[8]);
+        shared.lock().finish(&before[1].receipt);
+        let last = shared.lock().commits(None, true);
+        assert_eq!((last[0].next, last[0].ahead.has(6), last[0].ahead.has(7)), (5, true, false));
+        shared.revoke(&[0]);
+        // It comes back, with what its owner before has said.
+        shared.assign(vec![(0, last[0].ahead.clone())]);
+        shared.lock().finish(&before[0].receipt);
+        deliver(&shared, 0, &[5, 6, 7]);
+        let after = take(&shared);
+        assert_eq!(sequences(&after), ["0-5", "0-7"], "6 was done");
+        assert_eq!(commits(&shared), []);
+        shared.lock().finish(&after[0].receipt);
+        assert_eq!(commits(&shared), [(0, 7)]);
+    }
+
+    #[test]
+    fn a_source_that_closes_delivers_nothing_and_commits_what_ends() {
+        let shared = shared(10, &[0]);
+        deliver(&shared, 0, &[1, 2]);
+        let first = take(&shared);
+        deliver(&shared, 0, &[3]);
+        shared.lock().close();
+        deliver(&shared, 0, &[4]);
+        assert_eq!(take(&shared), []);
+        assert!(!shared.lock().take_back(&first[1].receipt));
+        shared.lock().finish(&first[0].receipt);
+        assert_eq!(commits(&shared), [(0, 2)]);
+        shared.wait_until_settled(&[0], LONG);
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 
@@ -89,14 +88,14 @@ impl Message {
         let delivery = &publication.delivery;
         let mut attributes: Vec<_> = publication.id().map(|id| ("Expressway-Id".to_owned(), id)).into_iter().collect();
         let Body::DeadLetter { error, cause } = &publication.body else {
-            return Self { body: sendable(publication.to_json()), attributes };
+            return Self { body: sendable(&publication.to_json()), attributes };
         };
         let original = std::str::from_utf8(&delivery.payload).ok();
         let original =
             original.filter(|text| (1..=MAX_BODY_BYTES).contains(&text.len()) && text.chars().all(is_sendable));
         let Some(original) = original else {
             // A record, which can hold any bytes, and says by itself what the attributes would.
-            return Self { body: sendable(publication.to_json()), attributes };
+            return Self { body: sendable(&publication.to_json()), attributes };
         };
         let deliveries = delivery.deliveries.to_string();
         let facts = [
@@ -142,8 +141,8 @@ impl Message {
 }
 
 /// JSON without the two characters that JSON allows as they are and SQS does not.
-fn sendable(json: Bytes) -> String {
-    let text = String::from_utf8_lossy(&json);
+fn sendable(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
     if text.contains(['\u{fffe}', '\u{ffff}']) {
         text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     } else {
@@ -192,6 +191,8 @@ impl Destination for SqsDestination {
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+
+    use bytes::Bytes;
 
     use super::*;
     use crate::source::Delivery;

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Value, source::Delivery, value::ValueRef};
+use crate::{
+    Value,
+    source::Delivery,
+    value::{ArrayView, ObjectView, ValueRef},
+};
 
 /// The deliveries in the answer to a receive. `queue` is the queue's name, `origin` its URL.
 pub(super) fn deliveries(answer: &Value, queue: &str, origin: &Arc<str>, lag: Option<u64>) -> Vec<Delivery> {
     let messages = answer.get("Messages").and_then(ValueRef::as_array);
-    let messages = messages.into_iter().flat_map(|messages| messages.iter());
+    let messages = messages.into_iter().flat_map(ArrayView::iter);
     messages.filter_map(|message| delivery(message, queue, origin, lag)).collect()
 }
 
@@ -18,7 +22,7 @@ fn delivery(message: ValueRef<'_>, queue: &str, origin: &Arc<str>, lag: Option<u
     let text = |name: &str| message.get(name).and_then(ValueRef::as_str);
     let attribute = |name: &str| message.get("Attributes")?.get(name)?.as_str();
     let attributes = message.get("MessageAttributes").and_then(ValueRef::as_object);
-    let headers = attributes.into_iter().flat_map(|attributes| attributes.iter()).filter_map(|(name, attribute)| {
+    let headers = attributes.into_iter().flat_map(ObjectView::iter).filter_map(|(name, attribute)| {
         // Bytes stay in Base64, as they came.
         let value = ["StringValue", "BinaryValue"].iter().find_map(|member| attribute.get(member)?.as_str())?;
         Some((name.to_owned(), value.to_owned()))

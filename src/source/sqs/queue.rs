@@ -10,7 +10,7 @@ use crate::{
     Value,
     source::BrokerError,
     task::aws::Aws,
-    value::{ObjectBuilder, ValueRef},
+    value::{ArrayView, ObjectBuilder, ValueRef},
 };
 
 /// Most messages of one request (SQS Developer Guide, "Message quotas").
@@ -142,7 +142,7 @@ impl SqsQueue {
 /// The entries of a list in the answer to a batch, with their places in the request.
 fn listed<'a>(answer: &'a Value, list: &str) -> impl Iterator<Item = (usize, ValueRef<'a>)> {
     let entries = answer.get(list).and_then(ValueRef::as_array);
-    entries.into_iter().flat_map(|entries| entries.iter()).filter_map(|entry| {
+    entries.into_iter().flat_map(ArrayView::iter).filter_map(|entry| {
         let place = entry.get("Id").and_then(ValueRef::as_str)?.parse().ok()?;
         Some((place, entry))
     })
