@@ -50,8 +50,15 @@ fn execution(criterion: &mut Criterion) {
         let program = compile(&definition).unwrap();
         let input = Value::parse(workload.input).unwrap();
         let name = ExecutionName { name: None, id: 7 };
-        let start =
-            ExecutionStart { machine: Arc::clone(&machine), name, input, synchronous: true, depth: 0, test_case: None };
+        let start = ExecutionStart {
+            machine: Arc::clone(&machine),
+            name,
+            input,
+            synchronous: true,
+            depth: 0,
+            test_case: None,
+            start_time_ms: None,
+        };
         let mut effects = Vec::new();
         assert!(
             matches!(run(&program, &start, &mut effects, &mut NoRecorder), Progress::Ended(_)),

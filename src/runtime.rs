@@ -14,7 +14,7 @@ use crate::{
     engine::{Engine, EngineOptions},
     model::{
         arn::Home,
-        execution::{ExecutionName, ExecutionStart},
+        execution::{ExecutionName, ExecutionStart, MachineIdentity},
         machine_type::MachineType,
         quota::DEFAULT_MAX_IN_FLIGHT,
     },
@@ -257,8 +257,8 @@ impl Runtime {
     /// # Errors
     /// [`StartError`] when it is not started: too many are in flight, the runtime shuts down, or the machine is not Express.
     pub fn start(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start(program, self.execution(machine, input, false, None))
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
+        self.0.engine.start(machine.program, self.execution(machine.identity, input, false, None))
     }
 
     /// Starts an execution on the calling thread, which is the fastest: one that never waits has ended when this returns,
@@ -268,8 +268,8 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::start`].
     pub fn start_sync(&self, machine: &StateMachineRecord, input: Value) -> Result<Completion, StartError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
-        self.0.engine.start_here(program, self.execution(machine, input, true, None))
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
+        self.0.engine.start_here(machine.program, self.execution(machine.identity, input, true, None))
     }
 
     /// This runtime's state machines as tasks start them; it does not keep the runtime alive.
@@ -288,9 +288,9 @@ impl Runtime {
         test_case: &str,
         input: Value,
     ) -> Result<Completion, StartTestCaseError> {
-        let program = machine.program.as_ref().ok_or(StartError::NotExpress)?;
+        let machine = machine.on_this_thread().ok_or(StartError::NotExpress)?;
         let test_case = self.test_case(&machine.identity.name, test_case)?;
-        Ok(self.0.engine.start_here(program, self.execution(machine, input, true, Some(test_case)))?)
+        Ok(self.0.engine.start_here(machine.program, self.execution(machine.identity, input, true, Some(test_case)))?)
     }
 
     /// A test case of a state machine, checked: what
@@ -308,6 +308,23 @@ impl Runtime {
         Ok(name.into())
     }
 
+    /// The state machine of an ARN with the test case of executions that are started by it: what stands behind a `#`, as for
+    /// Step Functions Local, or the default one. None when there is no such state machine.
+    ///
+    /// # Errors
+    /// [`TestCaseError`] when the ARN names a test case that does not exist or has errors.
+    pub fn find(&self, arn: &str) -> Result<Option<FoundStateMachine>, TestCaseError> {
+        if let Some(record) = self.registry().get_on_this_thread(arn) {
+            let test_case = self.default_test_case(&record.identity.name);
+            return Ok(Some((record, test_case)));
+        }
+        // Names have no `#`, so that only an ARN with a test case does.
+        let named = arn.split_once('#').and_then(|(arn, test_case)| Some((self.registry().get(arn)?, test_case)));
+        let Some((record, test_case)) = named else { return Ok(None) };
+        let test_case = self.test_case(&record.identity.name, test_case)?;
+        Ok(Some((record, Some(test_case))))
+    }
+
     /// The test case of executions of a state machine that are started without one; none when the state machine does not have
     /// it. One with errors fails the tasks of its executions with `States.Runtime`.
     #[must_use]
@@ -318,14 +335,14 @@ impl Runtime {
 
     fn execution(
         &self,
-        machine: &StateMachineRecord,
+        machine: Arc<MachineIdentity>,
         input: Value,
         synchronous: bool,
         test_case: Option<Arc<str>>,
     ) -> ExecutionStart {
         let name = ExecutionName { name: None, id: self.0.engine.random() };
-        let test_case = test_case.or_else(|| self.default_test_case(&machine.identity.name));
-        ExecutionStart { machine: Arc::clone(&machine.identity), name, input, synchronous, depth: 0, test_case }
+        let test_case = test_case.or_else(|| self.default_test_case(&machine.name));
+        ExecutionStart { machine, name, input, synchronous, depth: 0, test_case, start_time_ms: None }
     }
 
     /// The state machines.
@@ -375,6 +392,9 @@ impl Runtime {
     }
 }
 
+/// A state machine, and the test case of executions that are started with it.
+pub type FoundStateMachine = (Arc<StateMachineRecord>, Option<Arc<str>>);
+
 /// The state machines of a runtime, for handlers that the runtime itself holds.
 #[derive(Clone)]
 pub struct LocalMachines(Weak<Inner>);
@@ -382,8 +402,9 @@ pub struct LocalMachines(Weak<Inner>);
 impl StateMachines for LocalMachines {
     fn start(&self, nested: NestedStart) -> Result<NestedExecution, NestedError> {
         let runtime = Runtime(self.0.upgrade().ok_or(NestedError::Refused)?);
-        let machine = runtime.registry().get(&nested.machine_arn).ok_or(NestedError::DoesNotExist)?;
-        let program = machine.program.as_ref().ok_or(NestedError::NotExpress)?;
+        let found = runtime.find(&nested.machine_arn).map_err(|error| NestedError::TestCase(error.0))?;
+        let (machine, test_case) = found.ok_or(NestedError::DoesNotExist)?;
+        let machine = machine.on_this_thread().ok_or(NestedError::NotExpress)?;
         if let Some(name) = &nested.name {
             check_name(name).map_err(|error| NestedError::InvalidName(error.to_string()))?;
         }
@@ -394,14 +415,15 @@ impl StateMachines for LocalMachines {
             input: nested.input,
             synchronous: nested.synchronous,
             depth: nested.depth,
-            test_case: runtime.default_test_case(&machine.identity.name),
+            test_case,
+            start_time_ms: None,
         };
         let start_time_ms = runtime.clock().epoch_ms();
         // Whoever waits for it wants it as soon as can be; whoever does not wants to go on.
         let started = if nested.synchronous {
-            runtime.0.engine.start_here(program, start)
+            runtime.0.engine.start_here(machine.program, start)
         } else {
-            runtime.0.engine.start(program, start)
+            runtime.0.engine.start(machine.program, start)
         };
         let completion = started.map_err(|_| NestedError::Refused)?;
         Ok(NestedExecution {
@@ -443,7 +465,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+    pub fn start(&self, program: Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
         self.shard.start(program, start)
     }
 
@@ -451,7 +473,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start_sync(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Started, StartError> {
+    pub fn start_sync(&self, program: Arc<Program>, start: ExecutionStart) -> Result<Started, StartError> {
         self.shard.start_sync(program, start, None)
     }
 
@@ -461,7 +483,7 @@ impl Shard {
     /// [`StartError`] when it is not started.
     pub fn start_traced(
         &self,
-        program: &Arc<Program>,
+        program: Arc<Program>,
         start: ExecutionStart,
         recorder: BoundedRecorder,
     ) -> Result<Started, StartError> {

@@ -22,7 +22,7 @@ use expressway::{
     source::{
         Acknowledger, Backoff, BatchSettings, Body, BrokerError, Delivery, Destination, Ends, EventRule, Execute,
         Execution, FailureAction, FailureRules, Fetched, Lane, LaneParts, LaneSettings, LocalBoxFuture, PipeCounters,
-        Publication, Receipt, ResultForm, Settlement, Source,
+        Publication, ResultForm, Settlement, Source, Start,
     },
     value::{Number, ValueRef},
 };
@@ -34,6 +34,8 @@ use tokio::{
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const MAX_DELIVERIES: u64 = 4;
+/// Largest publication that the simulated destinations take.
+const MOST_BYTES: usize = 1000;
 
 /// What kinds of trouble there are, each as one in so many.
 #[derive(Clone, Copy)]
@@ -99,6 +101,11 @@ fn is_poison(number: usize) -> bool {
     number % 100 == 57
 }
 
+/// One in a hundred leads to a result that is too large for its destination.
+fn is_large(number: usize) -> bool {
+    number % 100 == 58
+}
+
 struct Broker(Shared);
 
 impl Broker {
@@ -118,7 +125,8 @@ impl Broker {
                 let payload = if is_poison(number) {
                     "{".to_owned()
                 } else {
-                    format!("{{\"number\":{number},\"order\":{}}}", number as u64 % world.orders)
+                    let more = "x".repeat(if is_large(number) { MOST_BYTES } else { 0 });
+                    format!("{{\"number\":{number},\"order\":{},\"more\":\"{more}\"}}", number as u64 % world.orders)
                 };
                 deliveries.push(Delivery {
                     receipt: number.to_string().into(),
@@ -161,7 +169,10 @@ impl Source for Broker {
 struct Ear(Shared);
 
 impl Acknowledger for Ear {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             sleep(pause(&self.0, 2)).await;
             let trouble = self.0.borrow().trouble;
@@ -169,7 +180,8 @@ impl Acknowledger for Ear {
             let error = one_in(&self.0, trouble.settle_error);
             let told = if error { self.0.borrow_mut().random.usize(..=settlements.len()) } else { settlements.len() };
             let world = &mut *self.0.borrow_mut();
-            for (receipt, settlement) in &settlements[..told] {
+            for (delivery, settlement) in &settlements[..told] {
+                let receipt = &delivery.receipt;
                 let message = &mut world.messages[receipt.parse::<usize>().unwrap()];
                 match settlement {
                     Settlement::InProgress => message.due = message.due.map(|_| Instant::now() + PATIENCE),
@@ -210,6 +222,10 @@ impl Destination for Ledger {
                     continue;
                 }
                 let world = &mut *self.0.borrow_mut();
+                if publication.to_json().len() > MOST_BYTES {
+                    answers.push(Err(BrokerError::too_large("simulated")));
+                    continue;
+                }
                 match &publication.body {
                     Body::DeadLetter { .. } => {
                         let number: usize = publication.delivery.sequence.parse().unwrap();
@@ -242,7 +258,8 @@ fn numbers(input: &Value) -> Vec<usize> {
 struct Executor(Shared);
 
 impl Execute for Executor {
-    fn execute(&self, input: Value) -> Execution {
+    fn execute(&self, start: &Start) -> Execution {
+        let input = start.input.clone();
         let trouble = self.0.borrow().trouble;
         if one_in(&self.0, trouble.refused) {
             return Execution::Refused(StartError::TooManyExecutions { limit: 1 });
@@ -313,6 +330,7 @@ impl Run {
             batch: self.batch,
             drain_timeout: Duration::from_secs(30),
             broker_backoff: backoff,
+            rate_limit: None,
         }
     }
 
@@ -385,7 +403,8 @@ impl Run {
             assert!(message.due.is_none(), "seed {}: {number} is not done", self.seed);
             let results = message.published + message.dead_lettered;
             assert!(results > 0, "seed {}: {number} is lost", self.seed);
-            assert!(!is_poison(number) || message.dead_lettered > 0, "seed {}: {number} is poison", self.seed);
+            let bad = is_poison(number) || (is_large(number) && self.batch.is_none());
+            assert!(!bad || message.dead_lettered > 0, "seed {}: {number} is a dead letter", self.seed);
             duplicates += results - 1;
             dead += usize::from(message.dead_lettered > 0);
         }
@@ -412,7 +431,7 @@ const ALL_TROUBLE: Trouble = Trouble {
 #[test]
 fn without_trouble_each_message_leads_to_one_result() {
     let Report { duplicates, dead, early, .. } = run(1).run();
-    assert_eq!((duplicates, dead, early), (0, 6, 0), "one in a hundred messages is poison");
+    assert_eq!((duplicates, dead, early), (0, 12, 0), "one in a hundred messages is poison, one too large");
 }
 
 #[test]

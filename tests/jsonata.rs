@@ -1,4 +1,19 @@
 //! The official JSONata suite through our module. Reads it when it lies beside the project, and passes without it.
+//!
+//! Of its 1,674 cases (without `function-eval`, as Step Functions has no `$eval`) 1,635 pass. The other 39 are listed below with
+//! their reasons, and the test fails when another case misses, or when one of [`MISSES`] passes:
+//!
+//! | cases | in | reason |
+//! |---|---|---|
+//! | 34 | [`LATER_LANGUAGE`] | `??` and `?:` came after JSONata 2.0.6, the level of Step Functions, which refuses them |
+//! | 2 | [`MISSES`], `function-encodeUrl*` | a lone surrogate, which no string of ours can hold; the base misses them too |
+//! | 2 | [`MISSES`], `range-operator` | 10,000,000 items take 400 MB, an expression may take 64 MB |
+//! | 1 | [`MISSES`], `tail-recursion` | the case sets a limit of depth of its own and wants its error |
+//!
+//! The four of [`SLOW`] pass where they get the processor for themselves: they come near the 100 ms that an expression has, and
+//! may run out of them elsewhere.
+//!
+//! `cargo test --release --test jsonata -- --nocapture` prints each miss.
 
 use std::{collections::HashMap, fs, path::PathBuf};
 
@@ -118,10 +133,11 @@ const MISSES: &[(&str, &str)] = &[
     ("tail-recursion/case002", "the case sets a depth of its own; ours is larger"),
 ];
 
-/// Groups that are not of the language level 2.0.6, the one of Step Functions.
+/// Groups that are not of the language level 2.0.6, the one of Step Functions. All of their cases are refused.
 const LATER_LANGUAGE: &[&str] = &["coalescing-operator", "default-operator"];
 
-/// Cases of much work, which take longer than an expression may on a busy machine or without optimization.
+/// Cases of much work (200,000 calls of `$string`, 400,000 of predicates), which take longer than an expression may on a busy
+/// machine or without optimization. They may end as a timeout, and as nothing else.
 const SLOW: &[&str] = &["flattening/large#0", "flattening/large#1", "performance/case000", "performance/case001"];
 
 #[test]
@@ -138,12 +154,19 @@ fn official_suite() {
             let id = case.get("id").and_then(ValueRef::as_str).expect("every case has an id");
             match run(case, datasets) {
                 None => passed += 1,
-                Some(outcome) if SLOW.contains(&id) => println!("{id}: {outcome}"),
+                Some(outcome) if SLOW.contains(&id) => {
+                    assert!(outcome.contains("timeout"), "{id}: {outcome}");
+                    println!("{id}: {outcome}");
+                }
                 Some(outcome) if LATER_LANGUAGE.iter().any(|group| id.starts_with(group)) => {
                     assert!(outcome.contains("2.0.6"), "{id}: {outcome}");
+                    println!("{id}: {outcome}");
                 }
                 Some(outcome) => match MISSES.iter().find(|(miss, _)| *miss == id) {
-                    Some((miss, _)) => listed.push(miss),
+                    Some((miss, reason)) => {
+                        println!("{id}: {reason}");
+                        listed.push(miss);
+                    }
                     None => {
                         let text = case.get("expr").map(ValueRef::to_json).unwrap_or_default();
                         unlisted.push(format!("{id}: {text} => {outcome}"));

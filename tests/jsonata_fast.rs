@@ -11,6 +11,8 @@ use expressway::{
 use fastrand::Rng;
 
 const DEFAULT_CASES: u64 = 4000;
+/// How often a case may run out of time, less one.
+const ATTEMPTS: usize = 5;
 
 struct Data {
     input: Value,
@@ -250,6 +252,13 @@ fn agree(fast: &Evaluated, base: &Result<Evaluated, JsonataError>) -> bool {
     }
 }
 
+/// The base's answer. Time runs on while a busy machine runs others, so it is asked again when it had too little.
+fn in_base(expression: &Expression, data: &Data) -> Result<Evaluated, JsonataError> {
+    let outcome = || expression.evaluate_in_base(data);
+    let is_late = |outcome: &_| matches!(outcome, Err(JsonataError { message, .. }) if message.contains("timeout"));
+    (0..ATTEMPTS).map(|_| outcome()).find(|outcome| !is_late(outcome)).unwrap_or_else(outcome)
+}
+
 #[test]
 fn both_ways_agree() {
     let cases = env::var("EXPRESSWAY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(DEFAULT_CASES);
@@ -273,7 +282,7 @@ fn both_ways_agree() {
             continue;
         }
         fast_cases += 1;
-        let base = expression.evaluate_in_base(&data);
+        let base = in_base(&expression, &data);
         failing += u64::from(base.is_err());
         undefined += u64::from(matches!(base, Ok(Evaluated::Undefined)));
         match expression.evaluate_fast(&data) {
@@ -295,4 +304,38 @@ fn both_ways_agree() {
     assert!(differences.is_empty(), "{} differences:\n{shown}", differences.len());
     assert!(fast_cases > cases / 3, "too few cases are of the subset");
     assert!(left_to_base < fast_cases / 10, "too many cases are left to the base");
+}
+
+/// Numbers that only move into a text are copied there, which must be what reading and printing them gives.
+#[test]
+fn numbers_are_printed_alike() {
+    let cases = env::var("EXPRESSWAY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(DEFAULT_CASES);
+    let mut rng = Rng::with_seed(1);
+    let expression = Expression::parse("'' & $states.input & $string([$states.input]) & ($states.input / 7)").unwrap();
+    assert!(expression.is_fast());
+    for _ in 0..cases {
+        let mut digits = |least: usize| -> String { (0..rng.usize(least..9)).map(|_| rng.digit(10)).collect() };
+        let (whole, fraction, more) = (digits(1), digits(1), digits(0));
+        let mut text = if rng.bool() { String::from("-") } else { String::new() };
+        text += match whole.trim_start_matches('0') {
+            "" => "0",
+            whole => whole,
+        };
+        if rng.bool() {
+            text += &more;
+        }
+        if rng.u8(0..4) > 0 {
+            text = format!("{text}.{}{fraction}", ["", "0", "00000", "000000", "0000000"][rng.usize(0..5)]);
+        }
+        if rng.u8(0..5) == 0 {
+            text += &format!("e{}", rng.i32(-12..12));
+        }
+        let Ok(input) = Value::parse(&text) else { continue };
+        let data = Data { input, document: None, variables: BTreeMap::new() };
+        let base = in_base(&expression, &data);
+        match expression.evaluate_fast(&data) {
+            Ok(Some(fast)) => assert!(agree(&fast, &base), "{text}: {fast:?}, in the base {base:?}"),
+            other => assert!(matches!(other, Ok(None)), "{text}: {other:?}"),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use expressway::{
     model::execution::{ExecutionStatus, Outcome},
     registry::StateMachineRecord,
     runtime::{Completion, RuntimeBuilder, StartTestCaseError},
+    task::state_machines::StateMachineTasks,
 };
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
@@ -196,4 +197,23 @@ fn test_cases_that_cannot_run_are_refused() {
     let machine = publish(&runtime, ONE);
     let refused = runtime.start_test_case(&machine, "Case", Value::NULL).err().map(|error| error.to_string());
     assert!(refused.is_some_and(|message| message.contains("SFN_MOCK_CONFIG")));
+}
+
+#[test]
+fn an_execution_of_another_one_runs_the_test_case_of_its_arn() {
+    let file = r#"{"StateMachines": {"m": {"TestCases": {"Case": {"A": {"*": {"Return": "mocked"}}}}}}}"#;
+    let machines = StateMachineTasks::new(None);
+    let runtime = builder(file).handler("arn:aws:states:::", Arc::new(machines.clone())).build().unwrap();
+    machines.attach(runtime.local_machines());
+    let nested = publish(&runtime, ONE).identity.arn.clone();
+    let start = |test_case: &str| {
+        let states = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "End": true, "OutputPath": "$.Output",
+            "Resource": "arn:aws:states:::aws-sdk:sfn:startSyncExecution", "Parameters": {"StateMachineArn": "ARN"}}}}"#;
+        let definition = states.replace("ARN", &format!("{nested}#{test_case}"));
+        let machine = runtime.publish(&format!("starts-{test_case}"), &definition).unwrap();
+        shown(&wait(runtime.start_sync(&machine, Value::empty_object()).unwrap()))
+    };
+    assert_eq!(start("Case"), r#""\"mocked\"""#);
+    let refused = start("Other");
+    assert!(refused.starts_with("FAILED Sfn.SfnException: mock.json: /StateMachines: "), "{refused}");
 }

@@ -505,8 +505,9 @@ fn services_start_executions_on_their_own_shard() {
                     synchronous: true,
                     depth: 0,
                     test_case: None,
+                    start_time_ms: None,
                 };
-                let ended = match shard.start_sync(machine.program.as_ref().unwrap(), start).unwrap() {
+                let ended = match shard.start_sync(machine.program.clone().unwrap(), start).unwrap() {
                     Started::Ended(outcome) => outcome,
                     Started::Running(completion) => completion.await.unwrap(),
                 };

@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::command::{baseline, compare, http_hang, http_task, in_process, ready, run, simulated, waiting};
+use crate::command::{
+    baseline, compare, http_hang, http_task, in_process, isolation, latency, ready, run, simulated, waiting,
+};
 use crate::failure::Failure;
 use crate::terminal;
 use clap::{Parser, Subcommand};
@@ -24,6 +26,8 @@ Examples:
   loadtest run --endpoint http://127.0.0.1:8083 --workload w2 --action StartSyncExecution --mode open --rate 20000
   loadtest in-process --workload w2 --threads 1
   loadtest compare --workload w1 --pairs 5
+  loadtest latency --load 0.5 --max-p99-ratio 3
+  loadtest isolation --load 0.3 --max-p99-ratio 3
   loadtest http-task --rate 10000
   loadtest waiting --count 1000000
   loadtest simulated --only waiting --count 200000
@@ -42,6 +46,8 @@ enum Command {
     InProcess(in_process::InProcessArguments),
     Baseline(baseline::BaselineArguments),
     Compare(compare::CompareArguments),
+    Latency(latency::LatencyArguments),
+    Isolation(isolation::IsolationArguments),
     HttpTask(http_task::HttpTaskArguments),
     HttpHang(http_hang::HttpHangArguments),
     Waiting(waiting::WaitingArguments),
@@ -65,6 +71,8 @@ pub(crate) fn main() -> ExitCode {
         Command::InProcess(arguments) => in_process::run(&arguments),
         Command::Baseline(arguments) => baseline::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Latency(arguments) => latency::run(&arguments),
+        Command::Isolation(arguments) => isolation::run(&arguments),
         Command::HttpTask(arguments) => http_task::run(&arguments),
         Command::HttpHang(arguments) => http_hang::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// How long a connection, and then each part of the reply, may take.
+/// How long a connection, and then each part of the reply, may take unless something else is known.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -38,10 +38,18 @@ impl Reply {
 /// # Errors
 /// When the server cannot be reached, or does not answer with an HTTP reply in time. An error reply is a reply.
 pub(crate) fn send(endpoint: &Endpoint, request: &[u8]) -> Result<Reply, Failure> {
+    send_within(endpoint, request, TIMEOUT)
+}
+
+/// As [`send`], with a time of its own for each part of the reply.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn send_within(endpoint: &Endpoint, request: &[u8], timeout: Duration) -> Result<Reply, Failure> {
     let doing = || format!("request to {}", endpoint.authority);
     let mut stream = TcpStream::connect_timeout(&endpoint.address, TIMEOUT).context(doing)?;
     stream.set_nodelay(true).context(doing)?;
-    stream.set_read_timeout(Some(TIMEOUT)).context(doing)?;
+    stream.set_read_timeout(Some(timeout)).context(doing)?;
     stream.write_all(request).context(doing)?;
     let mut received = Vec::new();
     let mut buffer = [0; READ_BYTES];

@@ -69,6 +69,11 @@ impl LoadReport {
         self.server_cpu_us.map(|(user, system)| user + system)
     }
 
+    /// A latency by its name, such as `p99`, in microseconds.
+    pub(crate) fn latency_us(&self, name: &str) -> Option<f64> {
+        self.latencies_us.iter().find(|(found, _)| *found == name).map(|(_, latency_us)| *latency_us)
+    }
+
     /// Whether every request of the window succeeded or was refused for load.
     pub(crate) fn is_clean(&self) -> bool {
         self.errors.is_empty() && self.unanswered == 0 && self.succeeded + self.throttled > 0

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::reply::ObjectWriter;
+use super::{intake::NotStored, reply::ObjectWriter};
 use crate::{
     model::arn::ArnError,
     registry::RegistryError,
@@ -120,6 +120,12 @@ impl From<StartError> for ApiError {
             StartError::NotExpress => Self::bad_request("StateMachineTypeNotSupported", error.to_string()),
             StartError::ShuttingDown => Self::new(503, "ServiceUnavailable", "The server is shutting down"),
         }
+    }
+}
+
+impl From<NotStored> for ApiError {
+    fn from(error: NotStored) -> Self {
+        Self::new(503, "ServiceUnavailable", format!("The start was not stored: {error}"))
     }
 }
 

@@ -1,24 +1,26 @@
 //! The Step Functions API over HTTP: AWS JSON 1.0, bytes in, one operation out, reply bytes back.
 //!
 //! ```text
-//! accept ─→ connection ─→ server ─→ protocol ─→ operation ─→ runtime and registry
-//!                           └──── reply bytes ←─ reply, error ←──┘
+//! server, accept ─→ http ─→ service ─→ protocol ─→ operation ─→ runtime and registry
+//!                     └──── reply bytes ←─ reply, error ←──┘
 //! ```
 //!
 //! Everything here lives on one shard: a request is read, throttled, started and answered on the shard that holds its
-//! connection. Nothing behind `operation` knows which HTTP library serves it.
+//! connection. `http` knows nothing of the API, and what is behind `service` knows nothing of HTTP.
 
 mod accept;
-mod connection;
 mod error;
+mod http;
+mod intake;
 mod operation;
 mod parameters;
 mod protocol;
 mod reply;
 mod server;
-mod stream;
+mod service;
 
 pub use self::{
     accept::Accept,
+    intake::{Intake, MakeIntake, NotStored},
     server::{Server, ServerSettings},
 };

@@ -68,6 +68,18 @@ impl<'a> StartRequest<'a> {
         }
     }
 
+    /// The same request, apart from the body that it was read from; what was taken out of it stays out.
+    pub(super) fn into_owned(self) -> StartRequest<'static> {
+        StartRequest {
+            state_machine_arn: self.state_machine_arn.into_owned().into(),
+            name: self.name.map(|name| name.into_owned().into()),
+            input: self.input,
+            input_token: if self.metadata_only { Cow::default() } else { self.input_token.into_owned().into() },
+            trace_header: self.trace_header.map(|header| header.into_owned().into()),
+            metadata_only: self.metadata_only,
+        }
+    }
+
     /// The usual form: one flat object of strings. `None` means that it is not, or that some constraint is broken.
     fn scan(body: &'a [u8]) -> Option<Self> {
         let mut scanner = Scanner { body, at: 0 };

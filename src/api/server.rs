@@ -1,10 +1,8 @@
-//! The HTTP server: connections in, requests to operations, replies out, on every shard alike.
+//! The HTTP server: where it listens, which shard serves which connection, and how it ends.
 
 use std::{
-    future::poll_fn,
     io,
     net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,12 +11,6 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode, Version,
-    body::{Body, Bytes, Incoming},
-    header::{self, HeaderMap, HeaderName, HeaderValue},
-};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -26,32 +18,19 @@ use tokio::{
 
 use super::{
     accept::{Accept, Shards, listen},
-    connection::{Connection, Connections, Phase},
-    error::ApiError,
-    operation::{Context, perform},
-    protocol::action_of,
+    http::Connections,
+    intake::MakeIntake,
+    operation::Context,
+    service::Api,
 };
 use crate::{
-    model::{
-        execution::uuid_text,
-        quota::{MAX_CONNECTIONS, MAX_REQUEST_BYTES},
-    },
+    model::quota::MAX_CONNECTIONS,
     runtime::{Runtime, Shard},
     throttle::Throttle,
 };
 
-const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
 /// How long no connection is accepted after the system could not give one, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Bytes of a body that is too long which are thrown away before the connection is closed, so that the client gets to
-/// read why: closing at once would reset the connection under its hands.
-const MAX_DISCARDED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
 
 /// Where and how a server listens.
 #[derive(Clone, Copy, Debug)]
@@ -73,11 +52,12 @@ pub struct Server {
 struct Shared {
     settings: ServerSettings,
     throttle: Arc<Throttle>,
+    intake: Option<MakeIntake>,
     shards: Shards,
     /// The first socket, for the shard that takes it first.
     listener: Mutex<Option<StdListener>>,
     connections: AtomicUsize,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
     drain: watch::Receiver<bool>,
 }
 
@@ -87,16 +67,30 @@ impl Server {
     /// # Errors
     /// What the system says about the address, such as that it is in use.
     pub fn start(runtime: &Runtime, settings: ServerSettings, throttle: Arc<Throttle>) -> io::Result<Self> {
+        Self::start_with_intake(runtime, settings, throttle, None)
+    }
+
+    /// As [`Server::start`], with an intake that stores what StartExecution starts.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with_intake(
+        runtime: &Runtime,
+        settings: ServerSettings,
+        throttle: Arc<Throttle>,
+        intake: Option<MakeIntake>,
+    ) -> io::Result<Self> {
         let listener = listen(settings.listen, settings.accept)?;
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let shared = Arc::new(Shared {
             settings: ServerSettings { listen: address, ..settings },
             throttle,
+            intake,
             shards: Shards::default(),
             listener: Mutex::new(Some(listener)),
             connections: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
             drain: draining,
         });
         let serving = Arc::clone(&shared);
@@ -127,23 +121,30 @@ impl Server {
 /// The server's part on one shard.
 struct ShardServer {
     shared: Arc<Shared>,
-    context: Context,
+    shard: Shard,
+    api: Api,
     connections: Connections,
 }
 
 impl ShardServer {
     fn new(shard: Shard, shared: &Arc<Shared>) -> Self {
-        let context = Context { shard, throttle: Arc::clone(&shared.throttle) };
-        Self { shared: Arc::clone(shared), context, connections: Connections::new() }
+        let connections = Connections::new(shard.runtime().clock().epoch_ms());
+        let intake = shared.intake.as_ref().map(|make| make());
+        let context = Context { shard: shard.clone(), throttle: Arc::clone(&shared.throttle), intake };
+        let api = Api { context, draining: Arc::clone(&shared.draining) };
+        Self { shared: Arc::clone(shared), shard, api, connections }
     }
 
     /// Accepts connections until the server drains.
     async fn run(self: Rc<Self>) {
-        let index = self.context.shard.index();
+        let index = self.shard.index();
         let (own_connections, mut inbox) = self.shared.shards.join(index);
         let listener = self.listener().and_then(|listener| TcpListener::from_std(listener).ok());
         let sweeper = Rc::clone(&self);
-        tokio::task::spawn_local(async move { sweeper.connections.sweep().await });
+        tokio::task::spawn_local(async move {
+            let clock = Arc::clone(sweeper.shard.runtime().clock());
+            sweeper.connections.sweep(|| clock.epoch_ms()).await;
+        });
         let mut drain = self.shared.drain.clone();
         loop {
             tokio::select! {
@@ -206,8 +207,7 @@ impl ShardServer {
     fn spawn(self: &Rc<Self>, stream: TcpStream, own_connections: &Arc<AtomicUsize>) {
         let (server, own_connections) = (Rc::clone(self), Arc::clone(own_connections));
         tokio::task::spawn_local(async move {
-            let answer = |connection, request| answer(&server, connection, request);
-            server.connections.serve(stream, answer).await;
+            server.connections.serve(stream, &server.api).await;
             server.leave(&own_connections);
         });
     }
@@ -219,138 +219,4 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
         Some(listener) => listener.accept().await.map(|(stream, _)| stream),
         None => std::future::pending().await,
     }
-}
-
-type Reply = Response<Full<Bytes>>;
-
-/// Answers one request.
-async fn answer(server: &ShardServer, connection: Rc<Connection>, request: Request<Incoming>) -> Reply {
-    connection.enter(Phase::Body);
-    let reply = match route(&request, &connection) {
-        Route::Api => {
-            let (parts, body) = request.into_parts();
-            match answer_api(server, &connection, &parts.headers, body).await {
-                Ok(body) => reply(server, StatusCode::OK, body),
-                Err(error) => refusal(server, &error),
-            }
-        }
-        Route::Health => health(true),
-        Route::Ready => health(!server.shared.draining.load(Ordering::Relaxed)),
-        Route::Refuse(error) => refusal(server, &error),
-    };
-    connection.enter(Phase::Head);
-    reply
-}
-
-async fn answer_api(
-    server: &ShardServer,
-    connection: &Connection,
-    headers: &HeaderMap,
-    body: Incoming,
-) -> Result<Vec<u8>, ApiError> {
-    let target = headers.get(TARGET).map(HeaderValue::as_bytes);
-    let body = read_body(body, headers.contains_key(header::EXPECT)).await?;
-    connection.enter(Phase::Busy);
-    perform(&server.context, action_of(target)?, &body).await
-}
-
-/// Where a request goes, by its head.
-enum Route {
-    Api,
-    Health,
-    Ready,
-    Refuse(ApiError),
-}
-
-fn route(request: &Request<Incoming>, connection: &Connection) -> Route {
-    // RFC 9112, section 3.2: a request of HTTP/1.1 without Host is answered with 400.
-    if request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-        return Route::Refuse(ApiError::malformed("The request has no Host header"));
-    }
-    if request.headers().contains_key(header::TRANSFER_ENCODING) && !connection.is_only_chunked() {
-        return Route::Refuse(ApiError::malformed("The request has both Transfer-Encoding and Content-Length"));
-    }
-    match (request.method(), request.uri().path()) {
-        (&Method::POST, "/") => Route::Api,
-        (&Method::GET | &Method::HEAD, "/healthz") => Route::Health,
-        (&Method::GET | &Method::HEAD, "/readyz") => Route::Ready,
-        _ => Route::Refuse(ApiError::not_found()),
-    }
-}
-
-/// The body of a request: without a copy when it came in one piece, as short ones do.
-async fn read_body(mut body: Incoming, expects_continue: bool) -> Result<Bytes, ApiError> {
-    // What Content-Length announces is refused before any of it is read.
-    if body.size_hint().lower() > MAX_REQUEST_BYTES as u64 {
-        if !expects_continue {
-            discard(body).await;
-        }
-        return Err(ApiError::too_large());
-    }
-    let Some(first) = next_frame(&mut body).await? else { return Ok(Bytes::new()) };
-    if body.is_end_stream() {
-        return Ok(first);
-    }
-    let mut whole = Vec::from(first);
-    while let Some(data) = next_frame(&mut body).await? {
-        if whole.len() + data.len() > MAX_REQUEST_BYTES {
-            discard(body).await;
-            return Err(ApiError::too_large());
-        }
-        whole.extend_from_slice(&data);
-    }
-    Ok(whole.into())
-}
-
-/// The next piece of data; none at the end.
-async fn next_frame(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
-    loop {
-        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
-            None => return Ok(None),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-            Some(Err(_)) => return Err(ApiError::malformed("The body of the request broke off")),
-        }
-    }
-}
-
-async fn discard(mut body: Incoming) {
-    let mut discarded = 0;
-    while let Ok(Some(data)) = next_frame(&mut body).await {
-        discarded += data.len();
-        if discarded > MAX_DISCARDED_BYTES {
-            return;
-        }
-    }
-}
-
-fn reply(server: &ShardServer, status: StatusCode, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
-    *reply.status_mut() = status;
-    let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, AMZ_JSON);
-    if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(uuid_text(server.context.shard.random()))) {
-        headers.insert(REQUEST_ID, id);
-    }
-    reply
-}
-
-fn refusal(server: &ShardServer, error: &ApiError) -> Reply {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = reply(server, status, error.to_body());
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        reply.headers_mut().insert(header::CONNECTION, CLOSE);
-    }
-    reply
-}
-
-fn health(well: bool) -> Reply {
-    let (status, body) = if well { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") };
-    let mut reply = Response::new(Full::from(body));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, TEXT);
-    reply
 }

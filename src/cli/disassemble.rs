@@ -17,7 +17,7 @@ pub(super) struct DisassembleArguments {
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command's output")]
 pub(super) fn disassemble(arguments: &DisassembleArguments) -> ExitCode {
     match load::program(&arguments.definition) {
-        Ok(program) => {
+        Ok((program, _)) => {
             print!("{}", program.disassemble());
             ExitCode::SUCCESS
         }

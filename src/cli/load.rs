@@ -24,17 +24,20 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("{shown}: not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
 }
 
-/// Reads, checks and compiles an Express definition.
+/// Reads, checks and compiles an Express definition; gives its text as well.
 ///
 /// # Errors
 /// What to tell the user: all diagnostics, rendered.
-pub(super) fn program(path: &Path) -> Result<Program, String> {
+pub(super) fn program(path: &Path) -> Result<(Program, String), String> {
     let text = read(path)?;
     let Checked { machine, diagnostics, .. } = asl::check(&text, MachineType::Express);
     let shown = path.display().to_string();
     let color = std::io::stderr().is_terminal();
     match machine {
-        Some(machine) => compile(&machine).map_err(|problems| render(&shown, &text, &problems, color)),
+        Some(machine) => match compile(&machine) {
+            Ok(program) => Ok((program, text)),
+            Err(problems) => Err(render(&shown, &text, &problems, color)),
+        },
         None => Err(render(&shown, &text, &diagnostics, color)),
     }
 }

@@ -1,17 +1,23 @@
 //! `expressway serve`: the AWS-compatible API over HTTP.
 
 mod definitions;
+#[cfg(feature = "nats")]
+mod intake;
 mod settings;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 
-pub(super) use self::settings::read_services;
-use self::{definitions::Definitions, settings::Settings};
-use super::{services::with_services, simulation::SimulationArguments};
+use self::settings::Settings;
+pub(super) use self::{definitions::Definitions, settings::read_services};
+use super::{
+    pipe::{Pipes, load},
+    services::with_services,
+    simulation::SimulationArguments,
+};
 use crate::{
-    api::{Accept, Server, ServerSettings},
+    api::{Accept, MakeIntake, Server, ServerSettings},
     runtime::Runtime,
     throttle::Throttle,
 };
@@ -58,6 +64,13 @@ pub struct ServeArguments {
     /// [default: balanced].
     #[arg(long, env = "EXPRESSWAY_ACCEPT", value_name = "balanced|reuseport")]
     pub accept: Option<Accept>,
+    /// Stream of starts, such as nats://127.0.0.1:4222/STARTS: StartExecution answers once the stream has stored the start, and
+    /// any node with the same stream runs it.
+    #[arg(long, env = "EXPRESSWAY_INTAKE", value_name = "SOURCE")]
+    pub intake: Option<String>,
+    /// TOML file with pipes to run beside the API, as for `expressway pipe`.
+    #[arg(long, env = "EXPRESSWAY_PIPE", value_name = "FILE")]
+    pub pipe: Option<PathBuf>,
     #[command(flatten)]
     pub simulation: SimulationArguments,
     /// TOML file with any of these settings, named as the flags are with _ for -.
@@ -91,14 +104,18 @@ fn run(settings: Settings) -> Result<bool, String> {
     let lambda_endpoint = settings.lambda_endpoint.as_deref();
     let (builder, services) = with_services(builder, &settings.services, &region, lambda_endpoint)?;
     settings.simulation.check_default()?;
+    let pipes = load(settings.pipes, &settings.simulation)?;
+    let simulation = settings.simulation;
     let runtime =
-        settings.simulation.apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
+        simulation.clone().apply(builder).build().map_err(|error| format!("the runtime does not start: {error}"))?;
     services.attach(&runtime);
     let throttle = Arc::new(Throttle::new(settings.throttle, Arc::clone(runtime.clock())));
     let definitions =
-        settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory)).transpose()?;
-    let server = Server::start(&runtime, ServerSettings { listen: settings.listen, accept: settings.accept }, throttle)
-        .map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
+        settings.definitions.map(|directory| Definitions::load(runtime.clone(), directory, simulation)).transpose()?;
+    let server_settings = ServerSettings { listen: settings.listen, accept: settings.accept };
+    let server =
+        Server::start_with_intake(&runtime, server_settings, throttle, make_intake(settings.intake.as_deref())?)
+            .map_err(|error| format!("cannot listen at {}: {error}", settings.listen))?;
     let supervisor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -106,14 +123,30 @@ fn run(settings: Settings) -> Result<bool, String> {
     supervisor.block_on(async {
         // Signals are caught before the line is out: whoever reads it may send one.
         let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+        let mut pipes = Pipes::start(&runtime, pipes, settings.drain_timeout, settings.progress)?;
         announce(&server);
         let watching = definitions.map(Definitions::watch);
-        let signal = signals.next().await;
+        // Pipes end when they are told to, or when the input of one is read to its end: the API goes on.
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            failed = async {
+                match pipes.ended().await {
+                    Ok(()) => std::future::pending().await,
+                    Err(error) => error,
+                }
+            } => return Err(failed),
+        };
         report(&format!("{signal}: finishing {} executions", runtime.executions_in_flight()));
         drop(watching);
         server.drain();
+        pipes.stop();
+        let all = async {
+            // A start of a pipe that is refused from now on is handed back to its source.
+            let (ended, drained) = tokio::join!(pipes.ended(), drain(&runtime, &server, settings.drain_timeout));
+            pipes.last_words() && drained && ended.is_ok()
+        };
         let drained = tokio::select! {
-            drained = drain(&runtime, &server, settings.drain_timeout) => drained,
+            drained = all => drained,
             signal = signals.next() => {
                 report(&format!("{signal} again: not waiting any longer"));
                 false
@@ -124,6 +157,20 @@ fn run(settings: Settings) -> Result<bool, String> {
         }
         Ok(drained)
     })
+}
+
+/// The intake of an address.
+#[cfg(feature = "nats")]
+fn make_intake(address: Option<&str>) -> Result<Option<MakeIntake>, String> {
+    address.map(intake::make).transpose()
+}
+
+#[cfg(not(feature = "nats"))]
+fn make_intake(address: Option<&str>) -> Result<Option<MakeIntake>, String> {
+    match address {
+        Some(_) => Err("--intake needs a build with NATS".into()),
+        None => Ok(None),
+    }
 }
 
 /// Waits for executions to end and for their answers to be sent.

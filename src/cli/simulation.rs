@@ -24,7 +24,7 @@ pub struct SimulationArguments {
 }
 
 /// What is simulated, read and checked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Simulation {
     pub(super) mocked: Option<Arc<MockConfiguration>>,
     test_case: Option<String>,
@@ -109,6 +109,12 @@ impl Simulation {
         (!keys.is_empty()).then_some(message)
     }
 
+    /// The warnings about all test cases of a state machine that executions may ask for.
+    pub(super) fn warnings(&self, machine_name: &str, program: &Program) -> Vec<String> {
+        let test_cases = self.mocked.as_ref().map(|mocked| mocked.test_cases(machine_name)).unwrap_or_default();
+        test_cases.into_iter().filter_map(|test_case| self.warning(machine_name, test_case, program)).collect()
+    }
+
     /// Sets a runtime up.
     pub(super) fn apply(self, mut builder: RuntimeBuilder) -> RuntimeBuilder {
         if let Some(mocked) = self.mocked {
@@ -147,6 +153,8 @@ mod tests {
         let warning = with(typo, None).warning("m", "A", &Program::default());
         assert!(warning.is_some_and(|warning| warning.ends_with("'*', 'Chrage'")));
         assert_eq!(with(one, None).warning("m", "A", &Program::default()), None);
+        assert_eq!(with(typo, None).warnings("m", &Program::default()).len(), 1);
+        assert!(with(typo, None).warnings("n", &Program::default()).is_empty());
         assert!(with(two, Some("B")).check_default().is_err() && with(two, Some("C")).check_default().is_err());
         assert_eq!(with(two, Some("A")).check_default(), Ok(()));
     }

@@ -43,7 +43,7 @@ pub(super) enum Place {
 impl Running {
     /// Makes the first step, and those after it for as long as handlers that begin anywhere have their results at once.
     pub(super) fn begin(&mut self, shared: &Shared, place: &mut Place, effects: &mut Vec<Effect>) -> Progress {
-        let mut progress = self.step(Input::Continue, self.execution.start_time_ms(), effects);
+        let mut progress = self.step(Input::Continue, self.execution.now_ms, effects);
         for _ in 0..MAX_CALLS {
             if !matches!(progress, Progress::Waiting) {
                 break;

@@ -147,15 +147,15 @@ impl Strand {
 }
 
 impl Execution {
-    /// An execution that has not begun. `seed` feeds its random numbers, `now_ms` is its start time.
+    /// An execution that has not begun. `seed` feeds its random numbers, `now_ms` is its start time, unless `start` has one.
     #[must_use]
     pub fn new(program: &Program, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
         let main = Strand::new(program.start, start.input.clone());
         let mut ready = VecDeque::with_capacity(4);
         ready.push_back(StrandId::MAIN);
         Self {
+            start_time_ms: start.start_time_ms.unwrap_or(now_ms),
             start,
-            start_time_ms: now_ms,
             now_ms,
             strands: vec![main],
             free: Vec::new(),

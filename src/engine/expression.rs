@@ -20,7 +20,7 @@ use crate::{
 /// Why a template or a rule could not be evaluated.
 enum Trouble {
     JsonPath(QueryError),
-    Jsonata(EvaluationFailure),
+    Jsonata(Box<EvaluationFailure>),
 }
 
 impl<R: Recorder> Stepper<'_, R> {
@@ -50,11 +50,9 @@ impl<R: Recorder> Stepper<'_, R> {
         let holds = match rule {
             RulePlan::Condition(condition) => condition.evaluate(&view).map_err(Trouble::JsonPath),
             RulePlan::Constant(holds) => Ok(*holds),
-            RulePlan::Expression(plan) => plan
-                .expression
-                .evaluate_as(ResultType::Boolean, &plan.field, &view)
-                .map(|value| value.as_ref().as_bool() == Some(true))
-                .map_err(Trouble::Jsonata),
+            RulePlan::Expression(plan) => {
+                plan.expression.evaluate_condition(&plan.field, &view).map_err(Trouble::Jsonata)
+            }
         };
         holds.map_err(|trouble| self.query_failure(id, trouble))
     }

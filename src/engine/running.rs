@@ -11,7 +11,7 @@ use crate::{
     model::{
         error_name,
         execution::{ExecutionStart, ExecutionStatus, Outcome},
-        quota::STEP_BUDGET,
+        quota::{STEP_BUDGET, TURN_BUDGET},
     },
     observe::{BoundedRecorder, NoRecorder},
     program::Program,
@@ -66,10 +66,10 @@ impl Pending {
 }
 
 impl Running {
-    pub(super) fn new(program: &Arc<Program>, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
+    pub(super) fn new(program: Arc<Program>, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
         Self {
-            execution: Execution::new(program, start, seed, now_ms),
-            program: Arc::clone(program),
+            execution: Execution::new(&program, start, seed, now_ms),
+            program,
             completer: None,
             recorder: None,
             key: ExecutionKey { place: u32::MAX, generation: 0 },
@@ -92,10 +92,13 @@ impl Running {
 
     /// Makes one step. A panic in the engine ends this execution only.
     pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>) -> Progress {
-        let Self { execution, program, recorder, .. } = self;
+        let Self { execution, program, recorder, key, .. } = self;
+        // Most executions end in their first step, before they have a place on a shard. One that goes on for longer takes turns
+        // with everything else there.
+        let budget = if key.place == u32::MAX { STEP_BUDGET } else { TURN_BUDGET };
         let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match recorder {
-            None => step(program, execution, input, now_ms, effects, STEP_BUDGET, &mut NoRecorder),
-            Some(recorder) => step(program, execution, input, now_ms, effects, STEP_BUDGET, &mut **recorder),
+            None => step(program, execution, input, now_ms, effects, budget, &mut NoRecorder),
+            Some(recorder) => step(program, execution, input, now_ms, effects, budget, &mut **recorder),
         }));
         stepped.unwrap_or_else(|_| Progress::Ended(Box::new(self.panicked(now_ms))))
     }

@@ -39,6 +39,8 @@ use crate::{
 
 /// Messages, executions and inputs that a shard handles before it looks after everything else again.
 const BATCH: usize = 64;
+/// Turns that executions which want to go on get, before the shard looks after everything else again.
+const MAX_TURNS: usize = 8;
 /// Room for this many executions is kept when none is left.
 const KEPT_PLACES: usize = 4096;
 
@@ -142,7 +144,7 @@ impl Shard {
     ///
     /// # Errors
     /// [`StartError`] when too many executions are in flight, or none are started any more.
-    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
+    pub fn start(&self, program: Arc<Program>, start: ExecutionStart) -> Result<(), StartError> {
         self.0.shared.admit(self.counters())?;
         self.begin(program, start, None, false);
         Ok(())
@@ -154,7 +156,7 @@ impl Shard {
     /// [`StartError`] when too many executions are in flight, or none are started any more.
     pub fn start_sync(
         &self,
-        program: &Arc<Program>,
+        program: Arc<Program>,
         start: ExecutionStart,
         recorder: Option<BoundedRecorder>,
     ) -> Result<Started, StartError> {
@@ -178,7 +180,7 @@ impl Shard {
     }
 
     /// Begins an execution; `counted` when it counts as in flight since it was queued.
-    fn begin(&self, program: &Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
+    fn begin(&self, program: Arc<Program>, start: ExecutionStart, completer: Option<Completer>, counted: bool) {
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.epoch_ms()));
         let mut effects = Vec::new();
         let progress = running.begin(&self.0.shared, &mut Place::Shard, &mut effects);
@@ -458,6 +460,11 @@ impl Shard {
                 return;
             }
             if stolen || !idle {
+                if !self.0.core.borrow().runnable.is_empty() {
+                    // The system takes a core only after milliseconds from a thread that computes without end. Whoever waits for
+                    // this one, such as a client on the same machine, would wait for as long.
+                    std::thread::yield_now();
+                }
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -479,7 +486,7 @@ impl Shard {
         for _ in 0..BATCH {
             match mailbox.pop() {
                 None => return,
-                Some(Message::Start(queued)) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                Some(Message::Start(queued)) => self.begin(queued.program, queued.start, Some(queued.completer), true),
                 Some(Message::Adopt(running, effects, yielded)) => self.adopt(running, effects, yielded),
                 Some(Message::Service(service)) => {
                     tokio::task::spawn_local(service(self.clone()));
@@ -497,7 +504,7 @@ impl Shard {
                 return count > 0;
             }
             match post.steal() {
-                Some(queued) => self.begin(&queued.program, queued.start, Some(queued.completer), true),
+                Some(queued) => self.begin(queued.program, queued.start, Some(queued.completer), true),
                 None => return count > 0,
             }
         }
@@ -571,9 +578,9 @@ impl Shard {
         }
     }
 
-    /// Gives each execution that wants to go on one turn: a few endless loops must not take the turns of what comes in.
+    /// Gives executions that want to go on a turn each: a few endless loops must not take the turns of what comes in.
     fn run_runnable(&self) {
-        let turns = self.0.core.borrow().runnable.len().min(BATCH);
+        let turns = self.0.core.borrow().runnable.len().min(MAX_TURNS);
         for _ in 0..turns {
             let next = self.0.core.borrow_mut().runnable.pop_front();
             match next {

@@ -1,6 +1,7 @@
 //! The engine: its shards, and the ways in from other threads.
 
 use std::{
+    cell::Cell,
     io,
     sync::{
         Arc, Mutex, PoisonError,
@@ -71,13 +72,26 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) handlers: Handlers,
     pub(super) in_flight: AtomicUsize,
-    /// One for each shard, and one for the threads of callers.
+    /// One for each shard.
     pub(super) counters: Vec<Counters>,
+    /// What threads of callers count and draw from: threads that start at the same time use different ones.
+    callers: [CallerStripe; CALLER_STRIPES],
     wait_time_scale: f64,
     max_in_flight: usize,
     draining: AtomicBool,
     /// Shards that have nothing left to do are to end. A flag and not a message, because a mailbox may be full.
     stopping: AtomicBool,
+}
+
+/// More threads than this share what they count on.
+const CALLER_STRIPES: usize = 16;
+
+/// What one thread of a caller writes on with every start.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct CallerStripe {
+    counters: Counters,
+    random: AtomicU64,
 }
 
 /// Counts of one thread's executions. Only ever added to, read at leisure: relaxed everywhere.
@@ -155,7 +169,13 @@ impl Shared {
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    random: AtomicU64,
+    /// Threads that have come to start executions.
+    callers: AtomicUsize,
+}
+
+thread_local! {
+    /// The engine that the thread started executions of last, by its address, and the number of its stripe there.
+    static STRIPE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 impl Engine {
@@ -167,21 +187,23 @@ impl Engine {
         let shards = options.shards.max(1);
         let build = || tokio::runtime::Builder::new_current_thread().enable_all().build();
         let event_loops = (0..shards).map(|_| build()).collect::<io::Result<Vec<_>>>()?;
+        let mut seeds = fastrand::Rng::with_seed(options.seed);
+        // Drawn before those of the shards, so that executions have the same names on any number of them.
+        let callers: [CallerStripe; CALLER_STRIPES] =
+            std::array::from_fn(|_| CallerStripe { random: AtomicU64::new(seeds.u64(..)), ..CallerStripe::default() });
         let shared = Arc::new(Shared {
             post: Post::new(shards),
             event_loops: event_loops.iter().map(|event_loop| event_loop.handle().clone()).collect(),
             clock: options.clock,
             handlers: options.handlers,
             in_flight: AtomicUsize::new(0),
-            counters: (0..=shards).map(|_| Counters::default()).collect(),
+            counters: (0..shards).map(|_| Counters::default()).collect(),
+            callers,
             wait_time_scale: options.wait_time_scale,
             max_in_flight: options.max_in_flight,
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
-        let mut seeds = fastrand::Rng::with_seed(options.seed);
-        // Drawn before those of the shards, so that executions have the same names on any number of them.
-        let random = AtomicU64::new(seeds.u64(..));
         let mut threads = Vec::with_capacity(shards);
         for (index, event_loop) in event_loops.into_iter().enumerate() {
             let (shared, seed) = (Arc::clone(&shared), seeds.u64(..));
@@ -192,7 +214,7 @@ impl Engine {
                 })?;
             threads.push(thread);
         }
-        Ok(Self { shared, threads: Mutex::new(threads), random })
+        Ok(Self { shared, threads: Mutex::new(threads), callers: AtomicUsize::new(0) })
     }
 
     /// Number of shards.
@@ -223,7 +245,8 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> ExecutionCounts {
         let mut sum = ExecutionCounts::default();
-        for counters in &self.shared.counters {
+        let callers = self.shared.callers.iter().map(|stripe| &stripe.counters);
+        for counters in self.shared.counters.iter().chain(callers) {
             sum.started += counters.started.load(Ordering::Relaxed);
             sum.succeeded += counters.succeeded.load(Ordering::Relaxed);
             sum.failed += counters.failed.load(Ordering::Relaxed);
@@ -236,7 +259,8 @@ impl Engine {
 
     /// Two random numbers, for a name and for a seed, without a system call.
     pub fn random(&self) -> u128 {
-        let mut random = fastrand::Rng::with_seed(self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed));
+        let mut random =
+            fastrand::Rng::with_seed(self.stripe().random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed));
         random.u128(..)
     }
 
@@ -244,12 +268,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
+    pub fn start(&self, program: Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
         let counters = self.caller_counters();
         self.shared.admit(counters)?;
         let (completer, completion) = Completion::pair();
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        match self.shared.post.start(QueuedStart { program: Arc::clone(program), start, completer }) {
+        match self.shared.post.start(QueuedStart { program, start, completer }) {
             Ok(()) => Ok(completion),
             Err(_) => Err(self.take_back(counters)),
         }
@@ -259,7 +283,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`] when it is not started.
-    pub fn start_here(&self, program: &Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
+    pub fn start_here(&self, program: Arc<Program>, start: ExecutionStart) -> Result<Completion, StartError> {
         let counters = self.caller_counters();
         self.shared.admit(counters)?;
         let mut running = Box::new(Running::new(program, start, self.random() as u64, self.shared.clock.epoch_ms()));
@@ -291,7 +315,18 @@ impl Engine {
     }
 
     fn caller_counters(&self) -> &Counters {
-        &self.shared.counters[self.shards()]
+        &self.stripe().counters
+    }
+
+    /// The stripe of the calling thread.
+    fn stripe(&self) -> &CallerStripe {
+        let address = Arc::as_ptr(&self.shared) as usize;
+        let (mut engine, mut stripe) = STRIPE.get();
+        if engine != address {
+            (engine, stripe) = (address, self.callers.fetch_add(1, Ordering::Relaxed) % CALLER_STRIPES);
+            STRIPE.set((engine, stripe));
+        }
+        &self.shared.callers[stripe]
     }
 
     /// Queues were full: what was counted as started was not.

@@ -54,7 +54,7 @@ pub struct Outcome {
 }
 
 /// What executions of a state machine know about it: the names in the context object and in ARNs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MachineIdentity {
     /// `$$.StateMachine.Id`.
     pub arn: String,
@@ -83,6 +83,22 @@ impl ExecutionName {
         self.name.as_ref().map_or_else(|| uuid_text(self.id.rotate_left(64)), |name| name.as_str().to_owned())
     }
 
+    /// Appends [`ExecutionName::name`].
+    pub fn write_name(&self, out: &mut Vec<u8>) {
+        match &self.name {
+            Some(name) => out.extend_from_slice(name.as_str().as_bytes()),
+            None => out.extend_from_slice(&uuid_digits(self.id.rotate_left(64))),
+        }
+    }
+
+    /// Appends [`ExecutionName::arn`].
+    pub fn write_arn(&self, machine: &MachineIdentity, out: &mut Vec<u8>) {
+        out.extend_from_slice(machine.execution_arn_prefix.as_bytes());
+        self.write_name(out);
+        out.push(b':');
+        out.extend_from_slice(&uuid_digits(self.id));
+    }
+
     /// The execution's ARN.
     #[must_use]
     pub fn arn(&self, machine: &MachineIdentity) -> String {
@@ -98,8 +114,9 @@ impl ExecutionName {
     }
 }
 
-/// Appends a number in the form of a version-4 UUID.
-pub fn push_uuid(id: u128, out: &mut String) {
+/// The 36 characters of a number in the form of a version-4 UUID.
+#[must_use]
+pub fn uuid_digits(id: u128) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     /// Where the two digits of each byte stand: hyphens stand in between.
     const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
@@ -109,7 +126,12 @@ pub fn push_uuid(id: u128, out: &mut String) {
         text[place] = HEX[usize::from(byte >> 4)];
         text[place + 1] = HEX[usize::from(byte & 15)];
     }
-    out.push_str(std::str::from_utf8(&text).expect("hexadecimal digits and hyphens are ASCII"));
+    text
+}
+
+/// Appends a number in the form of a version-4 UUID.
+pub fn push_uuid(id: u128, out: &mut String) {
+    out.push_str(std::str::from_utf8(&uuid_digits(id)).expect("hexadecimal digits and hyphens are ASCII"));
 }
 
 /// A number in the form of a version-4 UUID.
@@ -135,6 +157,8 @@ pub struct ExecutionStart {
     pub depth: u32,
     /// The test case of the mock configuration that answers its calls; none means that handlers do.
     pub test_case: Option<Arc<str>>,
+    /// When it was started, in milliseconds since 1970, where that was said before it begins; none means when it begins.
+    pub start_time_ms: Option<u64>,
 }
 
 #[cfg(test)]
@@ -158,5 +182,12 @@ mod tests {
         let name = ExecutionName { name: None, id: 1 };
         assert_eq!(name.arn(&machine), format!("p:m:{}:{}", name.name(), uuid_text(1)));
         assert_ne!(name.name(), uuid_text(1));
+        let named = ExecutionName { name: Some("order".into()), id: 1 };
+        for name in [name, named] {
+            let mut written = Vec::new();
+            name.write_arn(&machine, &mut written);
+            name.write_name(&mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), name.arn(&machine) + &name.name());
+        }
     }
 }

@@ -7,4 +7,5 @@ pub mod execution;
 pub mod history_event;
 pub mod machine_type;
 pub mod quota;
+pub mod stored_start;
 pub mod time;

@@ -22,8 +22,10 @@ pub const MAX_INLINE_MAP_CONCURRENCY: usize = 40;
 pub const MANY_STRANDS: usize = 10_000;
 /// Most strands that one execution has at once: ours.
 pub const MAX_STRANDS: usize = 40_000;
-/// Instructions that one execution runs before others get their turn: ours.
+/// Instructions that an execution runs when it begins, before others get their turn: ours.
 pub const STEP_BUDGET: u32 = 2_000;
+/// Instructions that an execution runs in each of its turns after that, some 30 µs: ours. Who waits for the shard waits that long.
+pub const TURN_BUDGET: u32 = 500;
 /// Most bytes that the variables of an execution have (Developer Guide, "Variable limits").
 pub const MAX_VARIABLES_BYTES: usize = 10 << 20;
 /// Most messages that wait for one shard: ours. One more is refused.
@@ -62,8 +64,17 @@ pub const MAX_REQUEST_BYTES: usize = 1_048_576;
 pub const MAX_CONNECTIONS: usize = 16_384;
 /// Longest head of a request, in bytes: ours.
 pub const MAX_REQUEST_HEAD_BYTES: usize = 32_768;
-/// Bytes of a connection that are read before they are processed: ours.
+/// Bytes of a connection that are read at once, and that are read behind a request whose answer has to be waited for: ours.
 pub const MAX_READ_AHEAD_BYTES: usize = 65_536;
+/// Bytes of replies to requests that came together which are sent before more of these are answered: ours.
+pub const MAX_UNSENT_BYTES: usize = 262_144;
+/// Bytes of extensions and trailers in a body that comes in chunks: ours.
+pub const MAX_CHUNK_EXTENSION_BYTES: usize = 4096;
+/// Bytes behind a request that was refused which are thrown away before the connection is closed, so that the client gets to
+/// read why: ours.
+pub const MAX_DISCARDED_BYTES: usize = 4 * MAX_REQUEST_BYTES;
+/// How long that may take, in seconds: ours.
+pub const MAX_LINGER_SECONDS: u64 = 5;
 /// Most header fields of a request: ours.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// How long a connection may take for one request head, and how long it may be idle, in seconds: ours.

@@ -1,5 +1,8 @@
 //! Times as text.
 
+/// Months as HTTP names them.
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// `2026-11-20T04:19:20.123Z`, as the context object gives times, of milliseconds since 1970.
 #[must_use]
 pub fn iso8601_ms(epoch_ms: u64) -> String {
@@ -40,11 +43,33 @@ pub fn parse_iso8601_ms(text: &str) -> Option<u64> {
     Some(u64::try_from(seconds).ok()? * 1000 + milliseconds)
 }
 
+/// `Fri, 20 Nov 2026 04:19:20 GMT`, as HTTP gives times (RFC 9110, section 5.6.7), of milliseconds since 1970; years have four
+/// digits.
+#[must_use]
+pub fn http_date(epoch_ms: u64) -> [u8; 29] {
+    const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
+    let (days, seconds) = (epoch_ms / 86_400_000, epoch_ms / 1000 % 86_400);
+    let (year, month, day) = civil_from_days(days as i64);
+    let mut text = *b"Thu, 00 Jan 0000 00:00:00 GMT";
+    let mut put = |at: usize, number: u64| {
+        text[at] = b'0' + (number / 10 % 10) as u8;
+        text[at + 1] = b'0' + (number % 10) as u8;
+    };
+    put(5, day as u64);
+    put(12, year as u64 / 100);
+    put(14, year as u64);
+    put(17, seconds / 3600);
+    put(20, seconds / 60 % 60);
+    put(23, seconds % 60);
+    text[..3].copy_from_slice(DAYS[(days % 7) as usize]);
+    text[8..11].copy_from_slice(MONTHS[(month - 1) as usize].as_bytes());
+    text
+}
+
 /// Milliseconds since 1970 of a time such as `Fri, 20 Nov 2026 04:19:20 GMT` (RFC 9110, section 5.6.7); `None` for
 /// anything else.
 #[must_use]
 pub fn parse_http_date_ms(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = text.split_once(", ")?.1.strip_suffix(" GMT")?.split(' ');
     let day: i64 = parts.next()?.parse().ok()?;
     let name = parts.next()?;
@@ -109,7 +134,14 @@ mod tests {
             assert_eq!(parse_iso8601_ms(&iso8601_ms(time)), Some(time));
         }
         assert_eq!(parse_iso8601_ms("2024-02-29T14:34:56+02:00"), Some(1_709_210_096_000));
-        assert_eq!(parse_http_date_ms("Thu, 29 Feb 2024 12:34:56 GMT"), Some(1_709_210_096_000));
+        for (time, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (1_709_210_096_789, "Thu, 29 Feb 2024 12:34:56 GMT"),
+            (1_767_225_599_999, "Wed, 31 Dec 2025 23:59:59 GMT"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&http_date(time)), text);
+            assert_eq!(parse_http_date_ms(text), Some(time / 1000 * 1000));
+        }
         for text in ["", "2024-02-29", "2024-13-01T00:00:00Z", "2024-02-29T12:34:56", "2024-02-29T12:34:56Zx"] {
             assert_eq!(parse_iso8601_ms(text), None, "{text}");
         }

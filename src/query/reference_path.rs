@@ -86,11 +86,10 @@ fn place(steps: &[ReferenceStep], value: Value, result: Value) -> Value {
     match step {
         ReferenceStep::Name(name) => {
             let mut object = ObjectBuilder::from_value(value).unwrap_or_default();
-            let member = match object.take(name.as_str()) {
+            object.update(name, |member| match member {
                 Some(member) => place(rest, member, result),
                 None => made(rest, result),
-            };
-            object.insert(name.clone(), member);
+            });
             object.finish()
         }
         ReferenceStep::Index(index) => {

@@ -9,6 +9,7 @@ mod name;
 mod page;
 mod record;
 mod tag;
+mod thread_machine;
 
 #[cfg(feature = "server")]
 use std::sync::OnceLock;
@@ -26,6 +27,7 @@ pub use self::{
     page::Page,
     record::StateMachineRecord,
     tag::Tag,
+    thread_machine::ThreadMachine,
 };
 use crate::{
     asl::{self, Checked, VariableReferences},
@@ -72,6 +74,11 @@ pub struct UpdateStateMachine {
     pub tracing_enabled: Option<bool>,
 }
 
+/// The generations of all registries of the process are different ones: what a thread remembers of one is not taken for another's.
+static REGISTRIES: AtomicU64 = AtomicU64::new(0);
+/// Room for this many changes, as a power of two, between the generations of two registries.
+const CHANGES_BITS: u32 = 40;
+
 /// The state machines of one account and region.
 pub struct Registry {
     home: Home,
@@ -79,6 +86,8 @@ pub struct Registry {
     machines: DashMap<String, Arc<StateMachineRecord>, foldhash::fast::RandomState>,
     /// How many machines were ever created.
     created: AtomicU64,
+    /// Grows with every change, after it: what threads remember of the map holds for as long as this stays the same.
+    generation: AtomicU64,
     /// Makes revision ids.
     random: Mutex<fastrand::Rng>,
 }
@@ -92,6 +101,7 @@ impl Registry {
             clock,
             machines: DashMap::default(),
             created: AtomicU64::new(0),
+            generation: AtomicU64::new(REGISTRIES.fetch_add(1 << CHANGES_BITS, Ordering::Relaxed)),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
         }
     }
@@ -239,6 +249,7 @@ impl Registry {
     pub fn delete(&self, arn: &str) -> Result<(), RegistryError> {
         Arn::parse_state_machine(arn)?;
         self.machines.remove(arn);
+        self.changed();
         Ok(())
     }
 
@@ -325,7 +336,14 @@ impl Registry {
         let mut record = StateMachineRecord::clone(&place);
         change(&mut record)?;
         *place = Arc::new(record);
-        Ok(Arc::clone(&place))
+        let record = Arc::clone(&place);
+        drop(place);
+        self.changed();
+        Ok(record)
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
     }
 }
 

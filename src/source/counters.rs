@@ -2,9 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one pipe, shared by its lanes. Relaxed everywhere: they are read at leisure.
+/// Counters of one pipe. Relaxed everywhere: they are read at leisure.
 #[derive(Debug, Default)]
 pub struct PipeCounters {
+    lanes: Box<[LaneCounters]>,
+    /// As the lane that heard of it last was told.
+    pub(super) lag: AtomicU64,
+}
+
+/// Counters of one lane, on cache lines of their own: lanes are threads, and each event is counted several times.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct LaneCounters {
     pub(super) received: AtomicU64,
     pub(super) redelivered: AtomicU64,
     pub(super) filtered: AtomicU64,
@@ -16,9 +25,8 @@ pub struct PipeCounters {
     pub(super) handed_back: AtomicU64,
     pub(super) dead_lettered: AtomicU64,
     pub(super) in_flight: AtomicU64,
-    pub(super) lag: AtomicU64,
-    /// Age of the oldest delivery of each lane.
-    pub(super) oldest_ms: Box<[AtomicU64]>,
+    /// Age of its oldest delivery.
+    pub(super) oldest_ms: AtomicU64,
 }
 
 /// What the counters of a pipe stood at.
@@ -57,30 +65,37 @@ pub(super) fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl PipeCounters {
-    /// Counters of a pipe with so many lanes.
+    /// Counters of a pipe with so many lanes; at least one.
     #[must_use]
     pub fn new(lanes: usize) -> Self {
-        Self { oldest_ms: (0..lanes).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+        Self { lanes: (0..lanes.max(1)).map(|_| LaneCounters::default()).collect(), lag: AtomicU64::new(0) }
+    }
+
+    /// Those of a lane.
+    pub(super) fn lane(&self, index: usize) -> &LaneCounters {
+        &self.lanes[index % self.lanes.len()]
     }
 
     /// What they stand at.
     #[must_use]
     pub fn snapshot(&self) -> CountersSnapshot {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: fn(&LaneCounters) -> &AtomicU64| -> u64 {
+            self.lanes.iter().map(|lane| counter(lane).load(Ordering::Relaxed)).sum()
+        };
         CountersSnapshot {
-            received: read(&self.received),
-            redelivered: read(&self.redelivered),
-            filtered: read(&self.filtered),
-            started: read(&self.started),
-            succeeded: read(&self.succeeded),
-            failed: read(&self.failed),
-            published: read(&self.published),
-            acknowledged: read(&self.acknowledged),
-            handed_back: read(&self.handed_back),
-            dead_lettered: read(&self.dead_lettered),
-            in_flight: read(&self.in_flight),
-            lag: read(&self.lag),
-            oldest_ms: self.oldest_ms.iter().map(read).max().unwrap_or(0),
+            received: read(|lane| &lane.received),
+            redelivered: read(|lane| &lane.redelivered),
+            filtered: read(|lane| &lane.filtered),
+            started: read(|lane| &lane.started),
+            succeeded: read(|lane| &lane.succeeded),
+            failed: read(|lane| &lane.failed),
+            published: read(|lane| &lane.published),
+            acknowledged: read(|lane| &lane.acknowledged),
+            handed_back: read(|lane| &lane.handed_back),
+            dead_lettered: read(|lane| &lane.dead_lettered),
+            in_flight: read(|lane| &lane.in_flight),
+            lag: self.lag.load(Ordering::Relaxed),
+            oldest_ms: self.lanes.iter().map(|lane| lane.oldest_ms.load(Ordering::Relaxed)).max().unwrap_or(0),
         }
     }
 }

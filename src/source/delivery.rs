@@ -1,6 +1,6 @@
 //! What a lane and a broker say to each other: deliveries, what became of them, and where results go.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ pub struct Delivery {
     pub key: Option<String>,
     /// Its place in the stream, as the source writes it. Equal for all deliveries of one message.
     pub sequence: String,
-    /// Names the stream and its consumer as they are now: with the sequence, what no other message has. `None` where the source
+    /// Names the stream, as it is now, and its consumer: with the sequence, what no other message has. `None` where the source
     /// has no such name.
     pub origin: Option<Arc<str>>,
     /// How often it has been delivered, this time included.
@@ -54,13 +54,28 @@ pub enum Settlement {
 
 /// Why a broker did not do what it was asked to: for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BrokerError(String);
+#[error("{message}")]
+pub struct BrokerError {
+    message: String,
+    too_large: bool,
+}
 
 impl BrokerError {
-    /// An error that says what `error` says.
+    /// An error that says what `error` says. What was asked may be asked again.
     pub fn new(error: impl fmt::Display) -> Self {
-        Self(error.to_string())
+        Self { message: error.to_string(), too_large: false }
+    }
+
+    /// A publication is larger than its destination will ever take, and is not to be tried again as it is: a result becomes a
+    /// dead letter, and of a dead letter's original less is kept.
+    pub fn too_large(error: impl fmt::Display) -> Self {
+        Self { message: error.to_string(), too_large: true }
+    }
+
+    /// Whether it was made by [`BrokerError::too_large`].
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.too_large
     }
 }
 
@@ -94,7 +109,10 @@ pub trait Acknowledger {
     ///
     /// # Errors
     /// When the source could not be told about all of them; it may have been told about some.
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>>;
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>>;
 
     /// After how long without a sign the source delivers a message to somebody else; a sign is sent at half of it.
     /// `None` when it never does.
@@ -104,5 +122,13 @@ pub trait Acknowledger {
 /// Where results and dead letters go.
 pub trait Destination {
     /// Hands publications on, and answers for each, in their order, once it is known whether it was accepted.
+    ///
+    /// It answers within a bounded time, with an error for what nothing is known of: the caller tries that again after a
+    /// wait. What is larger than will ever be accepted is [`BrokerError::too_large`].
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> LocalBoxFuture<'a, Vec<Result<(), BrokerError>>>;
+
+    /// Whether it throws everything away, so that results need not be written.
+    fn discards(&self) -> bool {
+        false
+    }
 }

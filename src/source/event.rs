@@ -1,17 +1,22 @@
 //! From an event to the input of an execution.
 
-use super::Delivery;
+use std::rc::Rc;
+
+use super::{Delivery, Start};
 use crate::{
     Value,
     model::{error_name, quota::MAX_PAYLOAD_BYTES},
     query::{Condition, Environment, Path, PayloadTemplate},
-    value::ObjectBuilder,
+    value::{ObjectBuilder, ValueRef},
 };
 
 /// Error name of a message that cannot be an event: the API's name for an input that is not JSON.
 const INVALID_INPUT: &str = "InvalidExecutionInput";
 /// Longest payload that is looked at: an input may have white space and escapes beyond its 262,144 bytes.
 const MAX_EVENT_BYTES: usize = 4 * MAX_PAYLOAD_BYTES;
+
+/// Bytes that a stored start has besides its input, at most.
+const MAX_NAMES_BYTES: usize = 4096;
 
 /// Which events start executions, and with what input.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,10 @@ pub struct EventRule {
     pub filter: Option<Condition>,
     /// The input, made from the event; without it the payload is the input.
     pub input: Option<PayloadTemplate>,
+    /// Gives the name or ARN of the event's state machine.
+    pub machine: Option<Path>,
+    /// Whether events are starts that an intake has stored.
+    pub is_intake: bool,
 }
 
 /// What an event is to be.
@@ -27,7 +36,7 @@ pub struct EventRule {
 pub(super) enum Prepared {
     /// An execution, with the text of its order.
     Start {
-        input: Value,
+        start: Start,
         /// What `order_by` gives, as JSON.
         order: Option<String>,
     },
@@ -69,14 +78,17 @@ impl EventRule {
                 return Prepared::Poison { error: INVALID_INPUT, cause: format!("The payload is not JSON: {error}") };
             }
         };
-        let prepared = if self.filter.is_none() && self.input.is_none() && order_by.is_none() {
-            Ok(Some((payload, None)))
+        let plain = self.filter.is_none() && self.input.is_none() && self.machine.is_none() && order_by.is_none();
+        let prepared = if plain {
+            Ok(Some((Start { machine: None, input: payload }, None)))
         } else {
             self.evaluate(event(delivery, payload), order_by)
         };
+        // A stored start is an input and some names around it.
+        let most_bytes = MAX_PAYLOAD_BYTES + if self.is_intake { MAX_NAMES_BYTES } else { 0 };
         match prepared {
-            Ok(Some((input, _))) if input.json_size() > MAX_PAYLOAD_BYTES => too_large(input.json_size()),
-            Ok(Some((input, order))) => Prepared::Start { input, order },
+            Ok(Some((start, _))) if start.input.json_size() > most_bytes => too_large(start.input.json_size()),
+            Ok(Some((start, order))) => Prepared::Start { start, order },
             Ok(None) => Prepared::Skip,
             Err(error) => Prepared::Poison { error: error.error, cause: error.cause },
         }
@@ -86,7 +98,7 @@ impl EventRule {
         &self,
         event: Value,
         order_by: Option<&Path>,
-    ) -> Result<Option<(Value, Option<String>)>, crate::query::QueryError> {
+    ) -> Result<Option<(Start, Option<String>)>, crate::query::QueryError> {
         let event = Event(event);
         if let Some(filter) = &self.filter
             && !filter.evaluate(&event)?
@@ -94,12 +106,21 @@ impl EventRule {
             return Ok(None);
         }
         let order = order_by.map(|path| path.evaluate_named("order_by", &event).map(|found| found.as_ref().to_json()));
+        let machine = self
+            .machine
+            .as_ref()
+            .map(|path| path.evaluate_named("machine_by", &event).map(|found| text(found.as_ref())));
         let input = match &self.input {
             Some(template) => template.evaluate(&event)?,
             None => event.0.get("payload").map(Value::from).unwrap_or_default(),
         };
-        Ok(Some((input, order.transpose()?)))
+        Ok(Some((Start { machine: machine.transpose()?, input }, order.transpose()?)))
     }
+}
+
+/// A text as it is, anything else as JSON.
+fn text(value: ValueRef<'_>) -> Rc<str> {
+    value.as_str().map_or_else(|| value.to_json().into(), Rc::from)
 }
 
 fn too_large(bytes: usize) -> Prepared {
@@ -143,7 +164,7 @@ mod tests {
 
     fn shown(prepared: Prepared) -> String {
         match prepared {
-            Prepared::Start { input, order } => format!("{input} {}", order.unwrap_or_default()),
+            Prepared::Start { start, order } => format!("{} {}", start.input, order.unwrap_or_default()),
             Prepared::Skip => "skip".into(),
             Prepared::Poison { error, .. } => format!("!{error}"),
         }

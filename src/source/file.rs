@@ -16,6 +16,58 @@ const QUEUED_PIECES: usize = 64;
 /// Bytes that are looked at together for the end of the last whole line.
 const TAIL_BYTES: u64 = 64 << 10;
 
+/// Where lines are written to.
+enum Output {
+    Stream(Box<dyn Write + Send>),
+    File(Lines),
+}
+
+/// A file of whole lines.
+struct Lines {
+    file: File,
+    /// Whether half a line may stand at its end.
+    torn: bool,
+}
+
+impl Output {
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stream(stream) => stream.write_all(text).and_then(|()| stream.flush()),
+            Self::File(lines) => lines.append(text),
+        }
+    }
+}
+
+impl Lines {
+    /// Appends lines, all or none of them. What a disk that was full has taken of them is cut off, now or, when that cannot
+    /// be done, before the next are written: they were not accepted, and come again.
+    fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.heal(None)?;
+        }
+        let before = self.file.metadata()?.len();
+        let written = self.file.write_all(text);
+        if written.is_err() {
+            self.torn = true;
+            let _ = self.heal(Some((before, text.len())));
+        }
+        written
+    }
+
+    /// Cuts off what is torn: all that was written from a place on, when nobody else has written to the file, or else what
+    /// stands behind the last whole line.
+    fn heal(&mut self, written: Option<(u64, usize)>) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let whole = match written {
+            Some((before, bytes)) if length <= before + bytes as u64 => before,
+            _ => whole_lines(&mut self.file)?,
+        };
+        self.file.set_len(whole)?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
 struct Piece {
     text: Vec<u8>,
     written: oneshot::Sender<Result<(), BrokerError>>,
@@ -32,7 +84,7 @@ impl FileDestination {
     /// # Errors
     /// When the operating system gives no thread.
     pub fn stdout() -> io::Result<Self> {
-        Self::new(Box::new(io::stdout()))
+        Self::new(Output::Stream(Box::new(io::stdout())))
     }
 
     /// A file, which is made if it is not there. What a process that was killed left of its last line is cut off: it was not
@@ -41,19 +93,20 @@ impl FileDestination {
     /// # Errors
     /// When the file cannot be opened for writing.
     pub fn append(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        if file.metadata()?.is_file() {
-            let whole = whole_lines(&mut file)?;
-            file.set_len(whole)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Self::new(Output::Stream(Box::new(file)));
         }
-        Self::new(Box::new(file))
+        let mut lines = Lines { file, torn: true };
+        lines.heal(None)?;
+        Self::new(Output::File(lines))
     }
 
-    fn new(mut output: Box<dyn Write + Send>) -> io::Result<Self> {
+    fn new(mut output: Output) -> io::Result<Self> {
         let (sender, mut pieces) = mpsc::channel::<Piece>(QUEUED_PIECES);
         thread::Builder::new().name("results".into()).spawn(move || {
             while let Some(piece) = pieces.blocking_recv() {
-                let written = output.write_all(&piece.text).and_then(|()| output.flush());
+                let written = output.write(&piece.text);
                 // A lane that was stopped does not wait any longer.
                 let _ = piece.written.send(written.map_err(BrokerError::new));
             }
@@ -104,6 +157,10 @@ impl Destination for Nowhere {
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> LocalBoxFuture<'a, Vec<Result<(), BrokerError>>> {
         Box::pin(std::future::ready(vec![Ok(()); publications.len()]))
     }
+
+    fn discards(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +176,25 @@ mod tests {
             drop(FileDestination::append(&path).unwrap());
             assert_eq!(std::fs::metadata(&path).unwrap().len(), after);
         }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn torn_lines_are_cut_off_before_others_follow() {
+        let path = std::env::temp_dir().join(format!("expressway-torn-{}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let file = OpenOptions::new().read(true).append(true).open(&path).unwrap();
+        let mut lines = Lines { file, torn: false };
+        lines.append(b"1\n").unwrap();
+        // The disk was full after half of "2\n3\n", and could not be cut at once.
+        lines.file.write_all(b"2\n3").unwrap();
+        lines.torn = true;
+        lines.append(b"4\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n4\n");
+        // It could be cut at once: none of the lines stays.
+        lines.file.write_all(b"5\n6").unwrap();
+        lines.heal(Some((6, 4))).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n4\n");
         std::fs::remove_file(path).unwrap();
     }
 }

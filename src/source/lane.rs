@@ -25,7 +25,11 @@ use tokio::{
 
 use super::{
     Acknowledger, Delivery, Destination, Execute, Execution, FailureAction, Fetched, LaneSettings, PipeCounters,
-    ResultForm, Settlement, Source, counters::add, event::Prepared, settle::Settling,
+    ResultForm, Settlement, Source, Start,
+    counters::{LaneCounters, add},
+    event::Prepared,
+    places::Places,
+    settle::Settling,
 };
 use crate::{
     Value,
@@ -35,7 +39,7 @@ use crate::{
 };
 
 /// Deliveries whose executions are started before the shard looks after everything else again.
-const STARTS_IN_A_ROW: usize = 64;
+const STARTS_IN_A_ROW: usize = 128;
 /// How long a refused start waits: the runtime has too many executions.
 const REFUSED_START: Duration = Duration::from_millis(10);
 /// How long a lane waits for more room in its window than a quarter, so that it does not fetch one by one.
@@ -57,7 +61,7 @@ pub struct Lane {
     pub(super) acknowledger: Rc<dyn Acknowledger>,
     pub(super) results: Rc<dyn Destination>,
     pub(super) dead_letters: Rc<dyn Destination>,
-    pub(super) counters: Arc<PipeCounters>,
+    counters: Arc<PipeCounters>,
     report: Box<dyn Fn(&str)>,
     pub(super) state: RefCell<State>,
     tasks: RefCell<JoinSet<()>>,
@@ -87,14 +91,14 @@ pub(super) struct InFlight {
     signalled: Instant,
     order: Option<Rc<str>>,
     /// What waits for its turn.
-    waiting: Option<Value>,
+    waiting: Option<Start>,
     /// How often it was run again without being delivered again.
     repeats: u64,
 }
 
 /// Deliveries of which is known what is to become of them.
 pub(super) struct Finished {
-    pub(super) places: Vec<usize>,
+    pub(super) places: Places,
     pub(super) verdict: Verdict,
 }
 
@@ -156,21 +160,26 @@ impl Lane {
         self.stopping.set(true);
         self.start_gathered();
         self.hand_back_waiting();
-        if let Err(error) = source.close().await {
-            self.report(&format!("the source was not closed: {error}"));
-        }
         let empty = async {
             while !self.state.borrow().in_flight.is_empty() {
                 self.freed.notified().await;
             }
         };
-        let _ = timeout(self.settings.drain_timeout, empty).await;
+        // What is still on its way here is handed back while executions end.
+        let (closed, _) = tokio::join!(source.close(), timeout(self.settings.drain_timeout, empty));
+        if let Err(error) = closed {
+            self.report(&format!("what was on its way was not handed back: {error}"));
+        }
         self.tasks.borrow_mut().abort_all();
         let handed_back = self.hand_back_rest().await;
         if let Err(error) = source.close().await {
             self.report(&format!("the source was not closed: {error}"));
         }
         Ends { handed_back }
+    }
+
+    pub(super) fn counters(&self) -> &LaneCounters {
+        self.counters.lane(self.index)
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
@@ -228,26 +237,36 @@ impl Lane {
     async fn take_all(self: &Rc<Self>, deliveries: Vec<Delivery>) {
         // All are in the tables before the first await, so that nothing is forgotten when the lane is told to stop.
         let now = Instant::now();
-        add(&self.counters.in_flight, deliveries.len() as u64);
-        for delivery in deliveries {
-            add(&self.counters.received, 1);
-            add(&self.counters.redelivered, u64::from(delivery.deliveries > 1));
-            if let Some(lag) = delivery.lag {
-                self.counters.lag.store(lag, Ordering::Relaxed);
-            }
+        add(&self.counters().in_flight, deliveries.len() as u64);
+        add(&self.counters().received, deliveries.len() as u64);
+        let redelivered = deliveries.iter().filter(|delivery| delivery.deliveries > 1).count();
+        add(&self.counters().redelivered, redelivered as u64);
+        if let Some(lag) = deliveries.last().and_then(|delivery| delivery.lag) {
+            self.counters.lag.store(lag, Ordering::Relaxed);
+        }
+        {
             let state = &mut *self.state.borrow_mut();
-            let place = state.in_flight.insert(InFlight {
-                delivery: Rc::new(delivery),
-                received: now,
-                signalled: now,
-                order: None,
-                waiting: None,
-                repeats: 0,
-            });
-            state.fetched.push_back(place);
+            for delivery in deliveries {
+                let place = state.in_flight.insert(InFlight {
+                    delivery: Rc::new(delivery),
+                    received: now,
+                    signalled: now,
+                    order: None,
+                    waiting: None,
+                    repeats: 0,
+                });
+                state.fetched.push_back(place);
+            }
         }
         let mut in_a_row = 0;
         loop {
+            if self.state.borrow().fetched.is_empty() {
+                return;
+            }
+            if let Some(limit) = &self.settings.rate_limit {
+                limit.wait().await;
+            }
+            // The lane may have been told to stop meanwhile, and have handed them back.
             let Some(place) = self.state.borrow_mut().fetched.pop_front() else { return };
             self.take_one(place);
             in_a_row += 1;
@@ -261,19 +280,19 @@ impl Lane {
         let delivery = Rc::clone(&self.state.borrow().in_flight[place].delivery);
         match self.settings.event.prepare(&delivery, self.settings.order_by.as_ref()) {
             Prepared::Poison { error, cause } => {
-                self.finish(vec![place], Verdict::DeadLetter { error: error.to_owned(), cause });
+                self.finish(Places::One(place), Verdict::DeadLetter { error: error.to_owned(), cause });
             }
             Prepared::Skip => {
-                add(&self.counters.filtered, 1);
-                self.finish(vec![place], Verdict::Acknowledge);
+                add(&self.counters().filtered, 1);
+                self.finish(Places::One(place), Verdict::Acknowledge);
             }
-            Prepared::Start { input, order: Some(order) } => self.take_ordered(place, input, order.into()),
-            Prepared::Start { input, order: None } => match self.settings.batch {
-                None => self.begin(vec![place], input),
+            Prepared::Start { start, order: Some(order) } => self.take_ordered(place, start, order.into()),
+            Prepared::Start { start, order: None } => match self.settings.batch {
+                None => self.begin(Places::One(place), start),
                 Some(batch) => {
                     let gathered = {
                         let gathered = &mut self.state.borrow_mut().gathered;
-                        gathered.push((place, input));
+                        gathered.push((place, start.input));
                         gathered.len()
                     };
                     if gathered >= batch.max_items {
@@ -291,14 +310,14 @@ impl Lane {
         }
     }
 
-    fn take_ordered(self: &Rc<Self>, place: usize, input: Value, order: Rc<str>) {
+    fn take_ordered(self: &Rc<Self>, place: usize, start: Start, order: Rc<str>) {
         let busy = {
             let state = &mut *self.state.borrow_mut();
             state.in_flight[place].order = Some(Rc::clone(&order));
             match state.orders.get_mut(&order) {
                 Some(waiting) => {
                     waiting.push_back(place);
-                    state.in_flight[place].waiting = Some(input.clone());
+                    state.in_flight[place].waiting = Some(start.clone());
                     true
                 }
                 None => {
@@ -308,7 +327,7 @@ impl Lane {
             }
         };
         if !busy {
-            self.begin(vec![place], input);
+            self.begin(Places::One(place), start);
         }
     }
 
@@ -318,35 +337,35 @@ impl Lane {
             return;
         }
         let (places, inputs): (Vec<_>, Vec<_>) = gathered.into_iter().unzip();
-        self.begin(places, Value::from(inputs));
+        self.begin(Places::Many(places), Start { machine: None, input: Value::from(inputs) });
     }
 
-    fn begin(self: &Rc<Self>, places: Vec<usize>, input: Value) {
-        match self.executor.execute(input.clone()) {
+    fn begin(self: &Rc<Self>, places: Places, start: Start) {
+        match self.executor.execute(&start) {
             Execution::Ended(outcome) => {
-                add(&self.counters.started, 1);
-                self.ended(places, &input, &Ok(*outcome));
+                add(&self.counters().started, 1);
+                self.ended(places, &start, &Ok(*outcome));
             }
             Execution::Running(running) => {
-                add(&self.counters.started, 1);
+                add(&self.counters().started, 1);
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     let result = running.await;
-                    lane.ended(places, &input, &result);
+                    lane.ended(places, &start, &result);
                 });
             }
             Execution::Refused(StartError::TooManyExecutions { .. }) if !self.stopping.get() => {
                 let lane = Rc::clone(self);
                 self.spawn(async move {
                     sleep(REFUSED_START).await;
-                    lane.begin(places, input);
+                    lane.begin(places, start);
                 });
             }
             Execution::Refused(_) => self.finish(places, Verdict::HandBack { after: Duration::ZERO }),
         }
     }
 
-    fn ended(self: &Rc<Self>, places: Vec<usize>, input: &Value, result: &Result<Outcome, Lost>) {
+    fn ended(self: &Rc<Self>, places: Places, start: &Start, result: &Result<Outcome, Lost>) {
         let outcome = match result {
             Ok(outcome) => outcome,
             // An execution that went away without an outcome is not done.
@@ -355,13 +374,16 @@ impl Lane {
             }
         };
         if outcome.status == ExecutionStatus::Succeeded {
-            add(&self.counters.succeeded, 1);
+            add(&self.counters().succeeded, 1);
+            if self.results.discards() {
+                return self.finish(places, Verdict::Acknowledge);
+            }
             return self.finish(places, Verdict::Publish(self.result(outcome)));
         }
-        add(&self.counters.failed, 1);
+        add(&self.counters().failed, 1);
         let error = outcome.error.as_ref().map_or("", |error| error.as_str());
         // The events of a batch were not delivered equally often.
-        for place in places {
+        for &place in places.as_slice() {
             let (deliveries, ordered) = {
                 let state = self.state.borrow();
                 let in_flight = &state.in_flight[place];
@@ -369,33 +391,33 @@ impl Lane {
             };
             match self.settings.failures.action(error, deliveries) {
                 FailureAction::Acknowledge if self.settings.result == ResultForm::Outcome => {
-                    self.finish(vec![place], Verdict::Publish(self.result(outcome)));
+                    self.finish(Places::One(place), Verdict::Publish(self.result(outcome)));
                 }
-                FailureAction::Acknowledge => self.finish(vec![place], Verdict::Acknowledge),
+                FailureAction::Acknowledge => self.finish(Places::One(place), Verdict::Acknowledge),
                 FailureAction::Retry if ordered && !self.stopping.get() => {
-                    self.repeat(place, input.clone(), deliveries);
+                    self.repeat(place, start.clone(), deliveries);
                 }
                 FailureAction::Retry => {
                     let after = self.settings.failures.backoff.after(deliveries);
-                    self.finish(vec![place], Verdict::HandBack { after });
+                    self.finish(Places::One(place), Verdict::HandBack { after });
                 }
                 FailureAction::DeadLetter => {
                     let cause = outcome.cause.as_ref().map_or("", |cause| cause.as_str());
                     let verdict = Verdict::DeadLetter { error: error.to_owned(), cause: cause.to_owned() };
-                    self.finish(vec![place], verdict);
+                    self.finish(Places::One(place), verdict);
                 }
             }
         }
     }
 
     /// Runs an event of an order again. It is not handed back, so that none behind it overtakes it.
-    fn repeat(self: &Rc<Self>, place: usize, input: Value, deliveries: u64) {
+    fn repeat(self: &Rc<Self>, place: usize, start: Start, deliveries: u64) {
         self.state.borrow_mut().in_flight[place].repeats += 1;
         let after = self.settings.failures.backoff.after(deliveries);
         let lane = Rc::clone(self);
         self.spawn(async move {
             sleep(after).await;
-            lane.begin(vec![place], input);
+            lane.begin(Places::One(place), start);
         });
     }
 
@@ -421,7 +443,7 @@ impl Lane {
         Bytes::from(text)
     }
 
-    fn finish(&self, places: Vec<usize>, verdict: Verdict) {
+    pub(super) fn finish(&self, places: Places, verdict: Verdict) {
         self.state.borrow_mut().finished.push_back(Finished { places, verdict });
         self.settling.wake();
     }
@@ -435,16 +457,16 @@ impl Lane {
                 let Some(order) = state.in_flight.remove(*place).order else { continue };
                 let waiting = state.orders.get_mut(&order).and_then(VecDeque::pop_front);
                 match waiting {
-                    Some(place) => next.push((place, state.in_flight[place].waiting.take().unwrap_or_default())),
+                    Some(place) => next.extend(state.in_flight[place].waiting.take().map(|start| (place, start))),
                     None => drop(state.orders.remove(&order)),
                 }
             }
         }
-        self.counters.in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
+        self.counters().in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
         self.freed.notify_waiters();
         self.freed.notify_one();
-        for (place, input) in next {
-            self.begin(vec![place], input);
+        for (place, start) in next {
+            self.begin(Places::One(place), start);
         }
     }
 
@@ -457,7 +479,7 @@ impl Lane {
         };
         for place in waiting {
             self.state.borrow_mut().in_flight[place].order = None;
-            self.finish(vec![place], Verdict::HandBack { after: Duration::ZERO });
+            self.finish(Places::One(place), Verdict::HandBack { after: Duration::ZERO });
         }
     }
 
@@ -467,10 +489,10 @@ impl Lane {
         let rest: Vec<_> = {
             let state = self.state.borrow();
             let again = Settlement::Retry { after: Duration::ZERO };
-            state.in_flight.iter().map(|(_, in_flight)| (in_flight.delivery.receipt.clone(), again)).collect()
+            state.in_flight.iter().map(|(_, in_flight)| (Rc::clone(&in_flight.delivery), again)).collect()
         };
         if !rest.is_empty() {
-            add(&self.counters.handed_back, rest.len() as u64);
+            add(&self.counters().handed_back, rest.len() as u64);
             match timeout(LONGEST, self.acknowledger.settle(&rest)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => self.report(&format!("{} events were not handed back: {error}", rest.len())),
@@ -483,6 +505,7 @@ impl Lane {
     /// Tells the source about what is in progress for longer than half its patience; also notes the oldest delivery's age.
     async fn signal_progress(self: Rc<Self>) {
         const LOOK_EVERY: Duration = Duration::from_millis(500);
+        let mut failing = false;
         loop {
             let half = self.acknowledger.patience().map(|patience| patience / 2);
             let tick = half.map_or(LOOK_EVERY, |half| (half / 4).clamp(Duration::from_millis(1), LOOK_EVERY));
@@ -494,17 +517,16 @@ impl Lane {
                 oldest = oldest.max(now - in_flight.received);
                 if half.is_some_and(|half| now - in_flight.signalled + tick >= half) {
                     places.push(place);
-                    signals.push((in_flight.delivery.receipt.clone(), Settlement::InProgress));
+                    signals.push((Rc::clone(&in_flight.delivery), Settlement::InProgress));
                 }
             }
-            if let Some(place) = self.counters.oldest_ms.get(self.index) {
-                place.store(oldest.as_millis() as u64, Ordering::Relaxed);
-            }
+            self.counters().oldest_ms.store(oldest.as_millis() as u64, Ordering::Relaxed);
             if signals.is_empty() {
                 continue;
             }
             match self.acknowledger.settle(&signals).await {
                 Ok(()) => {
+                    failing = false;
                     let state = &mut *self.state.borrow_mut();
                     for place in places {
                         // A place may hold another delivery by now, which came later than the signal; it loses nothing
@@ -514,9 +536,11 @@ impl Lane {
                         }
                     }
                 }
-                Err(error) => {
+                Err(error) if !failing => {
+                    failing = true;
                     self.report(&format!("{} events were not reported as in progress: {error}", signals.len()));
                 }
+                Err(_) => {}
             }
         }
     }

@@ -176,8 +176,12 @@ impl Source for LineSource {
 }
 
 impl Acknowledger for LineAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
-        for (receipt, settlement) in settlements {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+        for (delivery, settlement) in settlements {
+            let receipt = &delivery.receipt;
             match settlement {
                 Settlement::Acknowledge | Settlement::Terminate => {
                     self.0.held.borrow_mut().remove(receipt);
@@ -217,7 +221,7 @@ mod tests {
                 let again = delivery.sequence == "5" && delivery.deliveries == 1;
                 let settlement =
                     if again { Settlement::Retry { after: Duration::ZERO } } else { Settlement::Acknowledge };
-                acknowledger.settle(&[(delivery.receipt, settlement)]).await.unwrap();
+                acknowledger.settle(&[(Rc::new(delivery), settlement)]).await.unwrap();
             }
             assert!(round < 9, "the lines end");
         }

@@ -16,7 +16,9 @@ mod lane;
 mod lines;
 #[cfg(feature = "nats")]
 pub mod nats;
+mod places;
 mod publication;
+mod rate_limit;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod settings;
@@ -31,11 +33,12 @@ pub use self::{
         Acknowledger, BrokerError, Delivery, Destination, Fetched, LocalBoxFuture, Receipt, Settlement, Source,
     },
     event::EventRule,
-    executor::{Execute, Execution, ShardExecutor},
+    executor::{Execute, Execution, IntakeExecutor, NO_STATE_MACHINE, RegistryExecutor, ShardExecutor, Start},
     failure_rule::{FailureAction, FailureRules},
     file::{FileDestination, Nowhere},
     lane::{Ends, Lane, LaneParts},
     lines::{LineAcknowledger, LineSource},
     publication::{Body, Publication},
+    rate_limit::RateLimit,
     settings::{BatchSettings, LaneSettings, ResultForm},
 };

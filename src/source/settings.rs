@@ -1,8 +1,8 @@
 //! How a lane works.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{Backoff, EventRule, FailureRules};
+use super::{Backoff, EventRule, FailureRules, RateLimit};
 use crate::query::Path;
 
 /// What of an execution is published.
@@ -43,4 +43,6 @@ pub struct LaneSettings {
     pub drain_timeout: Duration,
     /// Waits after a broker refused something or is down.
     pub broker_backoff: Backoff,
+    /// Most events a second, all lanes of the pipe together.
+    pub rate_limit: Option<Arc<RateLimit>>,
 }

@@ -8,10 +8,12 @@ use tokio::{
 };
 
 use super::{
-    Body, Destination, Lane, Publication, Settlement,
+    Body, BrokerError, Destination, Lane, Publication, Settlement,
     counters::add,
     lane::{Finished, Verdict},
+    places::Places,
 };
+use crate::model::error_name;
 
 /// Deliveries that are handed on together.
 const MOST_TOGETHER: usize = 1024;
@@ -46,13 +48,23 @@ impl Settling {
 #[derive(Default)]
 struct Group {
     publications: Vec<Publication>,
-    places: Vec<Vec<usize>>,
+    places: Vec<Places>,
+}
+
+/// What came of an attempt to publish.
+#[derive(Default)]
+struct Tried {
+    accepted: Vec<(usize, Settlement)>,
+    /// To be tried again.
+    rest: Group,
+    /// Why some of the rest are tried again; `None` when they only were made smaller.
+    refusal: Option<BrokerError>,
 }
 
 impl Group {
-    fn push(&mut self, lane: &Lane, places: Vec<usize>, body: Body) {
-        let delivery = Rc::clone(&lane.state.borrow().in_flight[places[0]].delivery);
-        self.publications.push(Publication { delivery, single: places.len() == 1, body });
+    fn push(&mut self, lane: &Lane, places: Places, body: Body) {
+        let delivery = Rc::clone(&lane.state.borrow().in_flight[places.first()].delivery);
+        self.publications.push(Publication { delivery, single: places.as_slice().len() == 1, body, cut_to: None });
         self.places.push(places);
     }
 }
@@ -85,10 +97,10 @@ impl Lane {
                     dead_letters.push(self, places, Body::DeadLetter { error, cause });
                 }
                 Verdict::Acknowledge => {
-                    settlements.extend(places.into_iter().map(|place| (place, Settlement::Acknowledge)));
+                    settlements.extend(places.as_slice().iter().map(|place| (*place, Settlement::Acknowledge)));
                 }
                 Verdict::HandBack { after } => {
-                    settlements.extend(places.into_iter().map(|place| (place, Settlement::Retry { after })));
+                    settlements.extend(places.as_slice().iter().map(|place| (*place, Settlement::Retry { after })));
                 }
             }
         }
@@ -131,36 +143,68 @@ impl Lane {
         loop {
             let answers = destination.publish(&group.publications).await;
             debug_assert_eq!(answers.len(), group.publications.len(), "there is an answer for each publication");
-            let (mut accepted, mut rest, mut refusal) = (Vec::new(), Group::default(), None);
-            let tried = group.publications.into_iter().zip(group.places).zip(answers);
-            for ((publication, places), answer) in tried {
-                match answer {
-                    Ok(()) => {
-                        let counter = match settlement {
-                            Settlement::Terminate => &self.counters.dead_lettered,
-                            _ => &self.counters.published,
-                        };
-                        add(counter, 1);
-                        accepted.extend(places.into_iter().map(|place| (place, settlement)));
-                    }
-                    Err(error) => {
-                        refusal = Some(error);
-                        rest.publications.push(publication);
-                        rest.places.push(places);
-                    }
-                }
-            }
+            let Tried { accepted, refusal, rest } = self.look_at_answers(group, answers, settlement);
             if !accepted.is_empty() {
                 self.settle(accepted).await;
             }
-            let Some(error) = refusal else { return };
+            if rest.places.is_empty() {
+                return;
+            }
+            group = rest;
+            // What was only made smaller is tried at once.
+            let Some(error) = refusal else { continue };
             failures += 1;
             if failures == 1 {
                 let what = if settlement == Settlement::Terminate { "dead letters" } else { "results" };
-                self.report(&format!("{} {what} were not accepted, trying again: {error}", rest.places.len()));
+                self.report(&format!("{} {what} were not accepted, trying again: {error}", group.places.len()));
             }
-            group = rest;
             sleep(self.settings.broker_backoff.after(failures)).await;
+        }
+    }
+
+    /// Sorts publications by their answers.
+    fn look_at_answers(&self, group: Group, answers: Vec<Result<(), BrokerError>>, settlement: Settlement) -> Tried {
+        let mut tried = Tried::default();
+        for ((publication, places), answer) in group.publications.into_iter().zip(group.places).zip(answers) {
+            let (kept, refusal) = match answer {
+                Ok(()) => {
+                    let counter = match settlement {
+                        Settlement::Terminate => &self.counters().dead_lettered,
+                        _ => &self.counters().published,
+                    };
+                    add(counter, 1);
+                    tried.accepted.extend(places.as_slice().iter().map(|place| (*place, settlement)));
+                    continue;
+                }
+                Err(error) if error.is_too_large() && settlement == Settlement::Acknowledge => {
+                    self.result_too_large(&places, &error);
+                    continue;
+                }
+                Err(error) if error.is_too_large() => match publication.cut() {
+                    Some(cut) => {
+                        if publication.cut_to.is_none() {
+                            let sequence = &publication.delivery.sequence;
+                            self.report(&format!("the dead letter of {sequence} is cut: {error}"));
+                        }
+                        (cut, None)
+                    }
+                    None => (publication, Some(error)),
+                },
+                Err(error) => (publication, Some(error)),
+            };
+            tried.refusal = refusal.or(tried.refusal);
+            tried.rest.publications.push(kept);
+            tried.rest.places.push(places);
+        }
+        tried
+    }
+
+    /// A result that its destination will never take makes its events dead letters.
+    fn result_too_large(&self, places: &Places, error: &BrokerError) {
+        let cause = format!("The result was not accepted: {error}");
+        for &place in places.as_slice() {
+            let error = error_name::DATA_LIMIT_EXCEEDED.to_owned();
+            self.finish(Places::One(place), Verdict::DeadLetter { error, cause: cause.clone() });
         }
     }
 
@@ -170,7 +214,7 @@ impl Lane {
             let state = self.state.borrow();
             settlements
                 .iter()
-                .map(|(place, settlement)| (state.in_flight[*place].delivery.receipt.clone(), *settlement))
+                .map(|(place, settlement)| (Rc::clone(&state.in_flight[*place].delivery), *settlement))
                 .collect()
         };
         let mut failures = 0;
@@ -182,8 +226,8 @@ impl Lane {
             sleep(self.settings.broker_backoff.after(failures)).await;
         }
         let back = settlements.iter().filter(|(_, settlement)| matches!(settlement, Settlement::Retry { .. })).count();
-        add(&self.counters.handed_back, back as u64);
-        add(&self.counters.acknowledged, (settlements.len() - back) as u64);
+        add(&self.counters().handed_back, back as u64);
+        add(&self.counters().acknowledged, (settlements.len() - back) as u64);
         let places: Vec<_> = settlements.into_iter().map(|(place, _)| place).collect();
         self.release(&places);
     }

@@ -1,7 +1,7 @@
 //! A parsed JSON text: its canonical bytes and the index of what stands in it.
 
 pub(crate) use super::tape::NodeKind;
-use super::tape::Tape;
+use super::tape::{Tape, Wanted};
 
 /// A parsed JSON text. Places are those of its tape.
 pub(crate) struct Document {
@@ -65,6 +65,12 @@ impl Document {
     #[inline]
     pub(crate) fn next(&self, place: u32) -> u32 {
         self.tape.next(place)
+    }
+
+    /// The place of the value of `key` in the object at `object`.
+    #[inline]
+    pub(super) fn find(&self, object: u32, key: &str) -> Option<u32> {
+        self.tape.find(object, &Wanted { key, text: &self.text, is_escaped: |place| self.string(place) == key })
     }
 
     /// The first place inside an array or object, and the one behind the last.

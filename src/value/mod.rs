@@ -19,6 +19,7 @@ mod document;
 mod number;
 mod object;
 mod parse;
+mod plain;
 mod short;
 mod syntax_error;
 mod tape;
@@ -172,6 +173,19 @@ impl Value {
             Repr::Array(array) => array.size(),
             Repr::Object(object) => object.size(),
             Repr::Node(document, node) => document.raw_size(*node),
+        }
+    }
+
+    /// Whether it has more bytes than `bytes`, written as compact JSON. A string that is short enough, however many escapes it
+    /// should need, is not looked through to say so.
+    #[inline]
+    #[must_use]
+    pub(crate) fn is_larger_than(&self, bytes: usize) -> bool {
+        /// What becomes of a control character: `\\u0000`.
+        const MAX_ESCAPED_BYTES: usize = 6;
+        match &self.0 {
+            Repr::String(text) if text.len() * MAX_ESCAPED_BYTES + 2 <= bytes => false,
+            _ => self.json_size() > bytes,
         }
     }
 

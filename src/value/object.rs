@@ -5,7 +5,7 @@ use std::{hash::BuildHasher, sync::Arc};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Repr, Text, Value, ValueRef, View};
+use super::{Repr, Text, Value, ValueRef, View, short::Short};
 
 /// Objects with more entries than this get a hash index; smaller ones are searched in order, which is faster.
 const INDEX_THRESHOLD: usize = 24;
@@ -31,7 +31,10 @@ fn hash(key: &str) -> u64 {
 impl Entries {
     fn find(&self, key: &str) -> Option<usize> {
         match &self.index {
-            None => self.list.iter().position(|(name, _)| name.as_str() == key),
+            None => match Short::new(key) {
+                Some(short) => self.list.iter().position(|(name, _)| name.is_short(&short)),
+                None => self.list.iter().position(|(name, _)| name.as_str() == key),
+            },
             Some(index) => {
                 index.find(hash(key), |place| self.list[*place as usize].0.as_str() == key).map(|place| *place as usize)
             }
@@ -102,22 +105,48 @@ impl Object {
 
 /// Collects entries into an object value.
 #[derive(Default)]
-pub struct ObjectBuilder(Entries);
+pub struct ObjectBuilder {
+    entries: Entries,
+    /// Written size and depth of the entries so far, for as long as they are known without looking at all of them.
+    known: Option<Measures>,
+}
+
+#[derive(Clone, Copy)]
+struct Measures {
+    size: usize,
+    depth: u32,
+}
+
+impl Measures {
+    /// Counts an entry in; `count` is how many there are with it.
+    fn add(&mut self, key: &Text, value: &Value, count: usize) {
+        self.size += key.json_size() + 1 + value.json_size() + usize::from(count > 1);
+        self.depth = self.depth.max(value.depth() + 1);
+    }
+
+    /// Counts a value in place of another one. `None` when the depth may have been that of the old one.
+    fn replace(mut self, old: &Value, new: &Value) -> Option<Self> {
+        self.size = self.size - old.json_size() + new.json_size();
+        let was_deepest = old.depth() + 1 == self.depth && old.depth() > 0;
+        self.depth = self.depth.max(new.depth() + 1);
+        (!was_deepest).then_some(self)
+    }
+}
 
 impl ObjectBuilder {
     /// A builder with room for `capacity` entries.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(Entries { list: Vec::with_capacity(capacity), index: None })
+        Self { entries: Entries { list: Vec::with_capacity(capacity), index: None }, known: None }
     }
 
     /// Takes over the entries of `object`: without copying when nobody else holds it. `None` when it is no object.
     #[must_use]
     pub fn from_value(object: Value) -> Option<Self> {
         if let Repr::Object(shared) = object.0 {
-            return Some(Self(
-                Arc::try_unwrap(shared).map_or_else(|shared| shared.entries.clone(), |owned| owned.entries),
-            ));
+            let known = Some(Measures { size: shared.size, depth: shared.depth });
+            let entries = Arc::try_unwrap(shared).map_or_else(|shared| shared.entries.clone(), |owned| owned.entries);
+            return Some(Self { entries, known });
         }
         match object.view() {
             View::Object(entries) => {
@@ -127,7 +156,7 @@ impl ObjectBuilder {
                 if entries.list.len() > INDEX_THRESHOLD {
                     entries.reindex();
                 }
-                Some(Self(entries))
+                Some(Self { entries, known: None })
             }
             _ => None,
         }
@@ -135,50 +164,76 @@ impl ObjectBuilder {
 
     /// Sets `key`, in its old place if it is there already, else behind the others.
     pub fn insert(&mut self, key: Text, value: Value) {
-        match self.0.find(key.as_str()) {
-            Some(place) => self.0.list[place].1 = value,
-            None => self.0.push(key, value),
+        match self.entries.find(key.as_str()) {
+            Some(place) => drop(self.replace(place, value)),
+            None => self.append(key, value),
         }
     }
 
     /// Appends an entry whose key is known not to be there yet.
     #[inline]
     pub fn push(&mut self, key: Text, value: Value) {
-        debug_assert!(self.0.find(key.as_str()).is_none(), "push takes new keys only");
-        self.0.push(key, value);
+        debug_assert!(self.entries.find(key.as_str()).is_none(), "push takes new keys only");
+        self.append(key, value);
+    }
+
+    #[inline]
+    fn append(&mut self, key: Text, value: Value) {
+        if let Some(known) = &mut self.known {
+            known.add(&key, &value, self.entries.list.len() + 1);
+        }
+        self.entries.push(key, value);
+    }
+
+    fn replace(&mut self, place: usize, value: Value) -> Value {
+        let held = &mut self.entries.list[place].1;
+        self.known = self.known.and_then(|known| known.replace(held, &value));
+        std::mem::replace(held, value)
     }
 
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.find(key).map(|place| &self.0.list[place].1)
+        self.entries.find(key).map(|place| &self.entries.list[place].1)
     }
 
-    /// Takes `key` out, leaving `null` in its place, so that what it held can be changed and put back without a copy.
-    pub fn take(&mut self, key: &str) -> Option<Value> {
-        self.0.find(key).map(|place| std::mem::take(&mut self.0.list[place].1))
+    /// Sets `key` to what `change` makes of its value, or of nothing when it is not there. The value is handed over, so that
+    /// what nobody else holds can be changed without a copy.
+    pub fn update(&mut self, key: &Text, change: impl FnOnce(Option<Value>) -> Value) {
+        match self.entries.find(key.as_str()) {
+            Some(place) => {
+                let held = self.replace(place, Value::NULL);
+                drop(self.replace(place, change(Some(held))));
+            }
+            None => self.append(key.clone(), change(None)),
+        }
     }
 
     /// Removes `key`.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        self.0.remove(key)
+        self.known = None;
+        self.entries.remove(key)
     }
 
     /// Number of entries so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.list.len()
+        self.entries.list.len()
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.list.is_empty()
+        self.entries.list.is_empty()
     }
 
     /// The object.
     #[must_use]
     pub fn finish(self) -> Value {
-        Value(Repr::Object(Arc::new(Object::new(self.0))))
+        let object = match self.known {
+            Some(Measures { size, depth }) => Object { entries: self.entries, size, depth },
+            None => Object::new(self.entries),
+        };
+        Value(Repr::Object(Arc::new(object)))
     }
 }

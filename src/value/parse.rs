@@ -4,11 +4,11 @@
 //! would write: any node is then written out by copying its text, and its size is the length of that text. A text that is
 //! canonical already is taken over without a copy. Numbers stay text until somebody asks for their value.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use super::{
     Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder, document::Escaped,
-    syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
+    plain, syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
 };
 
 /// The longest text that is parsed, in bytes: well above every quota, well below where offsets end.
@@ -74,10 +74,32 @@ fn last_of_equal_keys(value: ValueRef<'_>) -> Value {
 /// An array or object that is still open.
 struct Open {
     place: u32,
-    is_object: bool,
+    /// The bracket that ends it.
+    close: u8,
     /// One bit for each kind of key seen, by a cheap hash: two keys on one bit make the object a suspect.
     keys_seen: u64,
     suspect: bool,
+}
+
+/// The arrays and objects around the one that is being read, [`MAX_NESTING_DEPTH`] of them at most. All parsers of a thread
+/// use the same memory.
+struct OpenStack(Vec<Open>);
+
+thread_local! {
+    static OPEN: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
+}
+
+impl OpenStack {
+    fn take() -> Self {
+        Self(OPEN.take())
+    }
+}
+
+impl Drop for OpenStack {
+    fn drop(&mut self) {
+        self.0.clear();
+        OPEN.set(std::mem::take(&mut self.0));
+    }
 }
 
 struct Scanner<'a> {
@@ -94,15 +116,6 @@ struct Scanner<'a> {
     /// Where the document's last byte is passed.
     end: usize,
     max_depth: u32,
-}
-
-#[derive(PartialEq)]
-enum Expect {
-    Value,
-    ValueOrClose,
-    KeyOrClose,
-    Key,
-    CommaOrClose,
 }
 
 impl<'a> Scanner<'a> {
@@ -125,74 +138,91 @@ impl<'a> Scanner<'a> {
         if self.source.len() > MAX_DOCUMENT_BYTES {
             return None;
         }
-        let mut open: Vec<Open> = Vec::with_capacity(8);
-        let mut expect = Expect::Value;
+        // The array or object that is being read, and those around it.
+        let mut inner: Option<Open> = None;
+        let mut outer = OpenStack::take();
         loop {
-            let byte = self.next_token()?;
-            match expect {
-                Expect::KeyOrClose | Expect::ValueOrClose if byte == b'}' || byte == b']' => {
-                    expect = self.close(&mut open, byte)?;
-                }
-                Expect::Key | Expect::KeyOrClose => {
-                    if byte != b'"' {
+            match self.next_token()? {
+                b'"' => self.string()?,
+                bracket @ (b'{' | b'[') => {
+                    let opened = self.open(bracket == b'{');
+                    if let Some(inner) = inner.replace(opened) {
+                        outer.0.push(inner);
+                    }
+                    if outer.0.len() >= MAX_NESTING_DEPTH {
                         return None;
                     }
-                    let start = self.at;
-                    self.string()?;
-                    let key = &self.source[start + 1..self.at - 1];
-                    let object = open.last_mut()?;
-                    let bit = 1_u64 << (key_hash(key) & 63);
-                    // The hash is of the key as it was written: one with an escape may equal any other.
-                    let had_escapes = self.copied == self.at;
-                    object.suspect |= object.keys_seen & bit != 0 || had_escapes;
-                    object.keys_seen |= bit;
-                    if self.next_token()? != b':' {
-                        return None;
-                    }
-                    self.at += 1;
-                    expect = Expect::Value;
-                    continue;
-                }
-                Expect::CommaOrClose => {
-                    if byte == b',' {
-                        self.at += 1;
-                        expect = if open.last()?.is_object { Expect::Key } else { Expect::Value };
-                        continue;
-                    }
-                    expect = self.close(&mut open, byte)?;
-                }
-                Expect::Value | Expect::ValueOrClose => match byte {
-                    b'{' | b'[' => {
-                        let is_object = byte == b'{';
-                        if open.len() >= MAX_NESTING_DEPTH {
-                            return None;
+                    self.max_depth = self.max_depth.max(outer.0.len() as u32 + 1);
+                    let next = self.next_token()?;
+                    match &mut inner {
+                        // An empty one ends below.
+                        Some(opened) if next == opened.close => {}
+                        Some(object) if object.close == b'}' => {
+                            self.key(object)?;
+                            continue;
                         }
-                        let kind = if is_object { NodeKind::Object } else { NodeKind::Array };
-                        let place = self.tape.open(kind, self.position(self.at));
-                        open.push(Open { place, is_object, keys_seen: 0, suspect: false });
-                        self.max_depth = self.max_depth.max(open.len() as u32);
-                        self.at += 1;
-                        expect = if is_object { Expect::KeyOrClose } else { Expect::ValueOrClose };
-                        continue;
+                        _ => continue,
                     }
-                    b'"' => {
-                        self.string()?;
-                        expect = Expect::CommaOrClose;
-                    }
-                    b't' => expect = self.word(b"true", NodeKind::True)?,
-                    b'f' => expect = self.word(b"false", NodeKind::False)?,
-                    b'n' => expect = self.word(b"null", NodeKind::Null)?,
-                    _ => {
-                        self.number()?;
-                        expect = Expect::CommaOrClose;
-                    }
-                },
+                }
+                b't' => self.word(b"true", NodeKind::True)?,
+                b'f' => self.word(b"false", NodeKind::False)?,
+                b'n' => self.word(b"null", NodeKind::Null)?,
+                _ => self.number()?,
             }
-            if open.is_empty() {
-                self.end = self.at;
-                return self.source[self.at..].iter().all(|byte| is_white_space(*byte)).then_some(());
+            // Behind a value: what it is in goes on, or ends.
+            loop {
+                let Some(open) = &mut inner else {
+                    self.end = self.at;
+                    return self.source[self.at..].iter().all(|byte| is_white_space(*byte)).then_some(());
+                };
+                let byte = self.next_token()?;
+                if byte == b',' {
+                    self.at += 1;
+                    if open.close == b'}' {
+                        self.key(open)?;
+                    }
+                    break;
+                }
+                if byte != open.close {
+                    return None;
+                }
+                self.at += 1;
+                self.tape.close(open.place, self.position(self.at));
+                if open.suspect {
+                    self.suspects.push(open.place);
+                }
+                inner = outer.0.pop();
             }
         }
+    }
+
+    /// An array or object that begins, with `at` at its bracket.
+    #[inline]
+    fn open(&mut self, is_object: bool) -> Open {
+        let (kind, close) = if is_object { (NodeKind::Object, b'}') } else { (NodeKind::Array, b']') };
+        let place = self.tape.open(kind, self.position(self.at));
+        self.at += 1;
+        Open { place, close, keys_seen: 0, suspect: false }
+    }
+
+    /// A key with its colon.
+    #[inline]
+    fn key(&mut self, object: &mut Open) -> Option<()> {
+        if self.next_token()? != b'"' {
+            return None;
+        }
+        let start = self.at;
+        self.string()?;
+        let bit = 1_u64 << (key_hash(&self.source[start + 1..self.at - 1]) & 63);
+        // The hash is of the key as it was written: one with an escape may equal any other.
+        let had_escapes = self.copied == self.at;
+        object.suspect |= object.keys_seen & bit != 0 || had_escapes;
+        object.keys_seen |= bit;
+        if self.next_token()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(())
     }
 
     /// Where a place in the source is in the canonical text.
@@ -226,27 +256,14 @@ impl<'a> Scanner<'a> {
         Some(self.source[self.at])
     }
 
-    fn close(&mut self, open: &mut Vec<Open>, byte: u8) -> Option<Expect> {
-        let Open { place, is_object, suspect, .. } = open.pop()?;
-        if byte != if is_object { b'}' } else { b']' } {
-            return None;
-        }
-        self.at += 1;
-        self.tape.close(place, self.position(self.at));
-        if suspect {
-            self.suspects.push(place);
-        }
-        Some(Expect::CommaOrClose)
-    }
-
-    fn word(&mut self, word: &[u8], kind: NodeKind) -> Option<Expect> {
+    fn word(&mut self, word: &[u8], kind: NodeKind) -> Option<()> {
         if !self.source[self.at..].starts_with(word) {
             return None;
         }
         let start = self.position(self.at);
         self.at += word.len();
         self.tape.push(kind, start, self.position(self.at));
-        Some(Expect::CommaOrClose)
+        Some(())
     }
 
     /// RFC 8259 section 6.
@@ -355,11 +372,19 @@ fn key_hash(key: &[u8]) -> usize {
     }
 }
 
-/// The first place from `at` on that holds a quote, a back-slash or a control character; eight bytes at a time.
+/// The first place from `at` on that holds a quote, a back-slash or a control character; sixteen bytes at a time, and eight
+/// near the end.
 #[inline]
 pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
-        let plain = plain_bytes(*chunk);
+        let plain = plain::of_sixteen(chunk);
+        at += plain;
+        if plain < chunk.len() {
+            return at;
+        }
+    }
+    while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = plain::of_eight(*chunk);
         at += plain;
         if plain < chunk.len() {
             return at;
@@ -376,7 +401,7 @@ pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
 #[inline]
 pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
     while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
-        let plain = plain_bytes(*chunk);
+        let plain = plain::of_eight(*chunk);
         out.extend_from_slice(chunk);
         at += plain;
         if plain < chunk.len() {
@@ -395,20 +420,6 @@ pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) ->
 #[inline]
 fn is_plain(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..=0x1f)
-}
-
-/// How many of eight bytes stand for themselves in a JSON string, before the first that does not.
-#[inline]
-fn plain_bytes(chunk: [u8; 8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let word = u64::from_le_bytes(chunk);
-    // The high bit of each byte that is zero after the exclusive or; false positives only behind a true one.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
-    // Eight for none: a word has 64 zeros.
-    (found.trailing_zeros() / 8) as usize
 }
 
 /// Unescapes what stands between the quotes of a JSON string into `plain`, and writes it re-escaped to `canonical`.

@@ -9,7 +9,7 @@ pub(super) const SHORT_CAPACITY: usize = 14;
 const PLAIN: u8 = 0x80;
 
 /// A string of at most [`SHORT_CAPACITY`] bytes, which knows whether it needs escapes in JSON.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short {
     length: u8,
     bytes: [u8; SHORT_CAPACITY],

@@ -137,61 +137,188 @@ fn narrow(slot: u64) -> u32 {
     slot as u32 | measure << SMALL_BITS | ((slot >> KIND_SHIFT) as u32) << SMALL_KIND_SHIFT
 }
 
+/// A slot of a tape of either width. What the two have in common is written once and compiled for each, so that a loop over
+/// slots asks for the width once and not for each slot.
+trait Slot: Copy {
+    fn start(self) -> u32;
+    fn measure(self) -> u32;
+    fn kind_number(self) -> usize;
+
+    /// What a string without escapes of `length` bytes, quotes included, has in place of its start.
+    fn of_plain_string(length: u32) -> u64;
+
+    /// Kind and measure, without the start.
+    fn without_start(self) -> u64;
+
+    #[inline(always)]
+    fn kind(self) -> NodeKind {
+        KINDS[self.kind_number()]
+    }
+}
+
+impl Slot for u32 {
+    #[inline(always)]
+    fn start(self) -> u32 {
+        self & SMALL_MASK
+    }
+
+    #[inline(always)]
+    fn measure(self) -> u32 {
+        self >> SMALL_BITS & SMALL_MASK
+    }
+
+    #[inline(always)]
+    fn kind_number(self) -> usize {
+        (self >> SMALL_KIND_SHIFT) as usize
+    }
+
+    #[inline(always)]
+    fn of_plain_string(length: u32) -> u64 {
+        // No string of a small text is as long as that, and nothing is found.
+        if length > SMALL_MASK { u64::MAX } else { u64::from((NodeKind::String as u32) << SMALL_BITS | length) }
+    }
+
+    #[inline(always)]
+    fn without_start(self) -> u64 {
+        u64::from(self >> SMALL_BITS)
+    }
+}
+
+impl Slot for u64 {
+    #[inline(always)]
+    fn start(self) -> u32 {
+        self as u32
+    }
+
+    #[inline(always)]
+    fn measure(self) -> u32 {
+        (self >> START_BITS & MEASURE_MASK) as u32
+    }
+
+    #[inline(always)]
+    fn kind_number(self) -> usize {
+        (self >> KIND_SHIFT) as usize
+    }
+
+    #[inline(always)]
+    fn of_plain_string(length: u32) -> u64 {
+        (NodeKind::String as u64) << (KIND_SHIFT - START_BITS) | u64::from(length)
+    }
+
+    #[inline(always)]
+    fn without_start(self) -> u64 {
+        self >> START_BITS
+    }
+}
+
+/// A key that is looked for, and what compares keys with escapes.
+pub(super) struct Wanted<'a, E> {
+    pub(super) key: &'a str,
+    /// The document's text.
+    pub(super) text: &'a str,
+    /// Whether the string with escapes at a place is the key.
+    pub(super) is_escaped: E,
+}
+
+/// The place of the value of a key in an object.
+#[inline(always)]
+fn find<S: Slot, E: Fn(u32) -> bool>(slots: &[S], object: u32, wanted: &Wanted<'_, E>) -> Option<u32> {
+    let (mut place, end) = (object + 2, slots[object as usize].measure());
+    let (key, text) = (wanted.key.as_bytes(), wanted.text.as_bytes());
+    let plain = S::of_plain_string(key.len() as u32 + 2);
+    while place < end {
+        let slot = slots[place as usize];
+        let value = place + 1 + u32::from(slot.kind_number() == NodeKind::EscapedString as usize);
+        if slot.without_start() == plain {
+            let from = slot.start() as usize + 1;
+            if text[from..from + key.len()] == *key {
+                return Some(value);
+            }
+        } else if value - place == 2 && (wanted.is_escaped)(place) {
+            return Some(value);
+        }
+        place = behind(slots, value);
+    }
+    None
+}
+
+/// The place behind a value and all that it holds.
+#[inline(always)]
+fn behind<S: Slot>(slots: &[S], place: u32) -> u32 {
+    let slot = slots[place as usize];
+    let kind = slot.kind_number();
+    if kind >= NodeKind::Array as usize {
+        slot.measure()
+    } else {
+        place + 1 + u32::from(kind == NodeKind::EscapedString as usize)
+    }
+}
+
+/// Where the text of a value starts and ends.
+#[inline(always)]
+fn span<S: Slot>(slots: &[S], place: u32) -> (usize, usize) {
+    let slot = slots[place as usize];
+    let start = slot.start();
+    let end = if slot.kind_number() >= NodeKind::Array as usize {
+        slots[place as usize + 1].start()
+    } else {
+        start + slot.measure()
+    };
+    (start as usize, end as usize)
+}
+
 impl Tape {
     #[inline]
     pub(super) fn kind(&self, place: u32) -> NodeKind {
-        KINDS[match self {
-            Tape::Small(slots) => slots[place as usize] >> SMALL_KIND_SHIFT,
-            Tape::Large(slots) => (slots[place as usize] >> KIND_SHIFT) as u32,
-        } as usize]
-    }
-
-    #[inline]
-    fn start(&self, place: u32) -> u32 {
         match self {
-            Tape::Small(slots) => slots[place as usize] & SMALL_MASK,
-            Tape::Large(slots) => slots[place as usize] as u32,
-        }
-    }
-
-    #[inline]
-    fn measure(&self, place: u32) -> u32 {
-        match self {
-            Tape::Small(slots) => slots[place as usize] >> SMALL_BITS & SMALL_MASK,
-            Tape::Large(slots) => (slots[place as usize] >> START_BITS & MEASURE_MASK) as u32,
+            Tape::Small(slots) => slots[place as usize].kind(),
+            Tape::Large(slots) => slots[place as usize].kind(),
         }
     }
 
     #[inline]
     fn second(&self, place: u32) -> u32 {
-        self.start(place + 1)
+        match self {
+            Tape::Small(slots) => slots[place as usize + 1].start(),
+            Tape::Large(slots) => slots[place as usize + 1].start(),
+        }
     }
 
     /// Where the text of a value starts and ends, quotes and brackets included.
     #[inline]
     pub(super) fn span(&self, place: u32) -> (usize, usize) {
-        let start = self.start(place);
-        let end = match self.kind(place) {
-            NodeKind::Array | NodeKind::Object => self.second(place),
-            _ => start + self.measure(place),
-        };
-        (start as usize, end as usize)
+        match self {
+            Tape::Small(slots) => span(slots, place),
+            Tape::Large(slots) => span(slots, place),
+        }
     }
 
     /// The place behind a value and all that it holds.
     #[inline]
     pub(super) fn next(&self, place: u32) -> u32 {
-        match self.kind(place) {
-            NodeKind::Array | NodeKind::Object => self.measure(place),
-            NodeKind::EscapedString => place + 2,
-            _ => place + 1,
+        match self {
+            Tape::Small(slots) => behind(slots, place),
+            Tape::Large(slots) => behind(slots, place),
         }
     }
 
     /// The first place inside an array or object, and the one behind the last.
     #[inline]
     pub(super) fn inside(&self, place: u32) -> (u32, u32) {
-        (place + 2, self.measure(place))
+        let end = match self {
+            Tape::Small(slots) => slots[place as usize].measure(),
+            Tape::Large(slots) => slots[place as usize].measure(),
+        };
+        (place + 2, end)
+    }
+
+    /// The place of the value of a key in the object at `object`.
+    #[inline]
+    pub(super) fn find<E: Fn(u32) -> bool>(&self, object: u32, wanted: &Wanted<'_, E>) -> Option<u32> {
+        match self {
+            Tape::Small(slots) => find(slots, object, wanted),
+            Tape::Large(slots) => find(slots, object, wanted),
+        }
     }
 
     /// Which of its document's escaped strings a string with escapes is.

@@ -19,6 +19,17 @@ impl Text {
         repr_as_str(&self.0).unwrap_or_default()
     }
 
+    /// Whether these are the characters of `short`. No string as short as that is held in another form, but for those of
+    /// documents.
+    #[inline]
+    pub(super) fn is_short(&self, short: &Short) -> bool {
+        match &self.0 {
+            Repr::Short(own) => own == short,
+            Repr::Node(document, node) => document.string(*node) == short.as_str(),
+            _ => false,
+        }
+    }
+
     /// A string node of a document, without copying it.
     #[inline]
     pub(super) fn node(document: &Arc<Document>, node: u32) -> Text {

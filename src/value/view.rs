@@ -172,6 +172,17 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The text of a number that is as it came in; `None` for computed ones, and for anything else.
+    #[inline]
+    pub(crate) fn number_text(self) -> Option<&'a str> {
+        let (document, place) = match self.0 {
+            Borrowed::Built(Value(Repr::Node(document, place))) => (document, *place),
+            Borrowed::Built(_) => return None,
+            Borrowed::Node(document, place) => (document, place),
+        };
+        matches!(document.kind(place), NodeKind::Integer | NodeKind::Decimal).then(|| document.raw(place))
+    }
+
     /// Whether this is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
@@ -293,19 +304,7 @@ impl<'a> ObjectView<'a> {
                 Repr::Object(object) => object.get(key).map(Value::as_ref),
                 _ => None,
             },
-            Borrowed::Node(document, place) => {
-                let (mut place, end) = document.inside(place);
-                while place < end {
-                    let value = document.next(place);
-                    let may_be =
-                        document.raw_size(place) == key.len() + 2 || document.kind(place) == NodeKind::EscapedString;
-                    if may_be && document.string(place) == key {
-                        return Some(ValueRef::node(document, value));
-                    }
-                    place = document.next(value);
-                }
-                None
-            }
+            Borrowed::Node(document, place) => document.find(place, key).map(|value| ValueRef::node(document, value)),
         }
     }
 
@@ -326,7 +325,7 @@ impl<'a> ObjectView<'a> {
     }
 
     /// Keys, shared, and values in order.
-    pub(super) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
+    pub(crate) fn entries(self) -> impl Iterator<Item = (Text, ValueRef<'a>)> {
         self.walk().map(|entry| match entry {
             Entry::Built((key, value)) => (key.clone(), value.as_ref()),
             Entry::Node(document, place) => {

@@ -90,9 +90,9 @@ const ESCAPES: [u8; 256] = {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Appends `text` as it stands between the quotes of a JSON string, escaped as Jackson does: only what must be.
-pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
+/// Appends `text`, which is UTF-8, as it stands between the quotes of a JSON string, escaped as Jackson does: only what must be.
+pub(crate) fn escape_into(text: impl AsRef<[u8]>, out: &mut Vec<u8>) {
+    let bytes = text.as_ref();
     out.reserve(bytes.len() + bytes.len() / 4);
     let mut at = 0;
     loop {

@@ -7,8 +7,9 @@ Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
 result, poison a dead letter, and the results that came twice must be at most the in-flight window for each kill. JetStream
 drops results that it has stored already, by their Nats-Msg-Id; with --to-file, results go to a file, which drops none. The big
-run of the issue: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
---nodes 2 two of them share the consumer; the first one is killed.
+run: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
+--nodes 2 two of them share the consumer; the first one is killed. With --server-kills the broker is killed as well, and
+started again on what it left: results must come again within five seconds.
 """
 import argparse
 import collections
@@ -26,6 +27,8 @@ import time
 
 import servers
 from served import binary
+
+RESUME_SECONDS = 5
 
 MACHINE = {"StartAt": "Check", "States": {
     "Check": {"Type": "Choice", "Choices": [{"Variable": "$.fail", "BooleanEquals": True, "Next": "Refuse"}],
@@ -52,6 +55,8 @@ class NatsBroker:
 
     def publish(self, payloads):
         self.client.publish("events", payloads)
+
+    def stored(self):
         return self.client.stored("EVENTS")
 
     def left(self):
@@ -60,6 +65,9 @@ class NatsBroker:
 
     def read_results(self):
         return (payload for _, payload in self.client.read_stream("DONE"))
+
+    def results_stored(self):
+        return self.client.stored("DONE")
 
     def read_dead(self):
         return [(re.search(rb"Expressway-Error: (.*)\r", headers)[1].decode(), payload)
@@ -84,6 +92,10 @@ class RedisBroker:
 
     def publish(self, payloads):
         self.client.add("events", payloads)
+        # With `everysec` Redis answers before it has written, while the disk is busy: what it loses then is the publisher's.
+        self.client.wait_until_written()
+
+    def stored(self):
         return self.client.call("XLEN", "events")
 
     def left(self):
@@ -95,6 +107,9 @@ class RedisBroker:
 
     def read_results(self):
         return self.client.read_stream("done")
+
+    def results_stored(self):
+        return self.client.call("XLEN", "done")
 
     def read_dead(self):
         records = [json.loads(payload) for payload in self.client.read_stream("dead")]
@@ -130,7 +145,10 @@ class KafkaBroker:
         return self.answer()
 
     def publish(self, payloads):
-        return int(self.ask("produce events\n" + b"\n".join(payloads).decode() + "\n"))
+        self.produced = int(self.ask("produce events\n" + b"\n".join(payloads).decode() + "\n"))
+
+    def stored(self):
+        return self.produced
 
     def left(self):
         return int(self.ask("left events crash"))
@@ -207,8 +225,11 @@ ack_wait = {options.ack_wait}
                 self.configs[-1].write_text(changed if options.to_file else text)
             if options.to_file:
                 broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
+                broker.results_stored = lambda: sum(file.stat().st_size for file in files if file.exists())
         self.environment = os.environ | getattr(broker, "environment", {})
         self.log = open(pathlib.Path(scratch) / "log", "w+")
+        self.problems = []
+        self.longest_stop = 0
         self.processes = [None] * len(self.configs)
         self.begun = [0.0] * len(self.configs)
 
@@ -228,8 +249,10 @@ ack_wait = {options.ack_wait}
     def stop(self, node=0):
         # A process that has not begun to catch signals ends at once.
         time.sleep(max(0, self.begun[node] + 1 - time.monotonic()))
+        begun = time.monotonic()
         self.processes[node].send_signal(signal.SIGTERM)
         status = self.processes[node].wait(60)
+        self.longest_stop = max(self.longest_stop, time.monotonic() - begun)
         if status != 0:
             raise RuntimeError(f"`pipe` ended with status {status} on SIGTERM\n{self.tail()}")
 
@@ -259,9 +282,10 @@ def left(broker):
 def kill_at_random(broker, pipe, options, chance):
     """Kills after shares of the work, so that each kill is under load however fast the machine is."""
     total = options.events
-    moments = sorted(chance.uniform(0.02, 0.95) for _ in range(options.kills))
+    victims = ["pipe"] * options.kills + ["server"] * options.server_kills
+    moments = sorted((chance.uniform(0.02, 0.9), victim) for victim in victims)
     deadline = time.monotonic() + options.seconds
-    for moment in moments:
+    for moment, victim in moments:
         while True:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"too slow: {left(broker)} left\n{pipe.tail()}")
@@ -270,11 +294,40 @@ def kill_at_random(broker, pipe, options, chance):
                 break
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.05))
+        if victim == "server":
+            kill_server(broker, pipe, chance)
+            continue
         if options.signal == "KILL":
             pipe.kill()
         else:
             pipe.stop()
         pipe.start()
+
+
+def kill_server(broker, pipe, chance):
+    """Kills the broker, starts it again after a moment, and waits for results to come again."""
+    broker.server.kill()
+    time.sleep(chance.uniform(0, 2))
+    broker.server.start()
+    returned = time.monotonic()
+    before = None
+    while True:
+        seconds = time.monotonic() - returned
+        try:
+            if before is None:
+                broker.connect()
+                before = broker.results_stored()
+            elif broker.results_stored() > before:
+                break
+        except (OSError, RuntimeError, IndexError):
+            # It listens before it has read what it left.
+            before = None
+        if seconds > 60:
+            raise RuntimeError(f"nothing came for {seconds:.0f} s after the broker's return: {left(broker)} left\n{pipe.tail()}")
+        time.sleep(0.005)
+    print(f"{broker.name}: the broker was killed; results came again {seconds:.2f} s after its return")
+    if seconds > RESUME_SECONDS:
+        pipe.problems.append(f"results came again {seconds:.2f} s after the broker's return, not within {RESUME_SECONDS}")
 
 
 def wait_until_done(broker, pipe, options):
@@ -302,6 +355,9 @@ def count(broker, options):
     print(f"{broker.name}: sent {options.events}, acknowledged {options.events - lost}, results {len(seen)}, "
           f"dead letters {len(dead)} {dict(reasons)}, duplicated {duplicated}, lost {lost}")
     problems = []
+    stored = broker.stored()
+    if stored != options.events:
+        problems.append(f"the broker has {stored} of {options.events} events itself")
     if lost:
         problems.append(f"{lost} events are lost")
     if both:
@@ -338,23 +394,19 @@ def main():
         broker = BROKERS[options.broker]()(directory)
         pipe = Pipe(broker, scratch, options)
         try:
-            stored = broker.publish(events(options.events, options.poison_every))
+            broker.publish(events(options.events, options.poison_every))
+            stored = broker.stored()
             if stored != options.events:
                 raise RuntimeError(f"the source stored {stored} of {options.events} events")
             begun = time.monotonic()
             pipe.start_all()
             kill_at_random(broker, pipe, options, chance)
-            for _ in range(options.server_kills):
-                time.sleep(chance.uniform(0, 0.5))
-                broker.server.kill()
-                broker.server.start()
-                broker.connect()
             wait_until_done(broker, pipe, options)
             seconds = time.monotonic() - begun
             pipe.stop_all()
-            problems = count(broker, options)
+            problems = pipe.problems + count(broker, options)
             print(f"{broker.name}: {options.nodes} nodes, {options.kills} times SIG{options.signal}, {options.server_kills} kills of the server, window "
-                  f"{options.max_in_flight}, {seconds:.1f} s, seed {seed}")
+                  f"{options.max_in_flight}, {seconds:.1f} s, longest time to stop {pipe.longest_stop:.1f} s, seed {seed}")
         except BaseException:
             print(f"seed {seed}\n{pipe.tail()}", file=sys.stderr)
             raise

@@ -52,14 +52,18 @@ class SqsBroker:
         return {"Id": str(number), "MessageBody": payload.decode()}
 
     def publish(self, payloads):
-        stored = 0
         for piece in pieces(enumerate(payloads), 10):
             entries = [self.entry(number, payload) for number, payload in piece]
-            stored += len(self.client.send_message_batch(QueueUrl=self.urls["events"], Entries=entries)["Successful"])
-        return stored
+            self.client.send_message_batch(QueueUrl=self.urls["events"], Entries=entries)
+
+    def stored(self):
+        return self.left()
 
     def left(self):
-        counts = self.client.get_queue_attributes(QueueUrl=self.urls["events"], AttributeNames=["All"])["Attributes"]
+        return self.count("events")
+
+    def count(self, name):
+        counts = self.client.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=["All"])["Attributes"]
         return sum(int(counts[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible", "Delayed"))
 
     def read(self, name):
@@ -75,6 +79,9 @@ class SqsBroker:
 
     def read_results(self):
         return (message["Body"] for message in self.read("done"))
+
+    def results_stored(self):
+        return self.count("done")
 
     def read_dead(self):
         return [(message["MessageAttributes"]["Expressway-Error"]["StringValue"], message["Body"].encode())

@@ -166,11 +166,17 @@ class Nats:
         count = self.stored(stream)
         inbox = f"_DELIVER.test.{time.monotonic_ns()}"
         number = self.subscribe(inbox)
-        self.request(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": {
-            "deliver_subject": inbox, "deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant"}})
-        for _ in range(count):
-            _, _, headers, payload = self.message()
-            yield headers, payload
+        made = self.request(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": {
+            "deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant", "inactive_threshold": 60_000_000_000}})
+        # Piece by piece: the server closes a connection that it has to keep too much for.
+        for begin in range(0, count, 10_000):
+            piece = min(10_000, count - begin)
+            body = json.dumps({"batch": piece, "expires": 20_000_000_000}).encode()
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}"
+            self.send(f"PUB {subject} {inbox} {len(body)}\r\n".encode() + body + b"\r\n")
+            for _ in range(piece):
+                _, _, headers, payload = self.message()
+                yield headers, payload
         self.send(f"UNSUB {number}\r\n".encode())
 
 
@@ -210,6 +216,16 @@ class Redis:
             self.socket.sendall(b"".join(self.encode(["XADD", stream, "*", "payload", payload]) for payload in piece))
             for _ in piece:
                 self.answer()
+
+    def wait_until_written(self):
+        """Waits until the append-only file has everything."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            facts = self.call("INFO", "persistence")
+            if b"aof_buffer_length:0" in facts and b"aof_pending_bio_fsync:0" in facts:
+                return
+            time.sleep(0.01)
+        raise RuntimeError("Redis does not write its append-only file")
 
     def read_stream(self, stream, field=b"payload"):
         """The payloads of all entries of a stream."""

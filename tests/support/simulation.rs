@@ -105,6 +105,7 @@ pub fn start(input: Value, synchronous: bool, name: &str) -> ExecutionStart {
         synchronous,
         depth: 0,
         test_case: None,
+        start_time_ms: None,
     }
 }
 

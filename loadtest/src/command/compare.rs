@@ -3,23 +3,16 @@
 //! Both run at the same time but only one is loaded, A B A B, so that a machine whose speed drifts disturbs a ratio little;
 //! the median of the ratios is the figure.
 
-use crate::child_server::ChildServer;
 use crate::cli::Finding;
-use crate::client;
-use crate::command::baseline::Accept;
 use crate::command::load_options::{LoadOptions, within};
 use crate::command::run::{WorkloadOptions, drive_with_progress};
 use crate::command::server_command::ServerCommand;
-use crate::endpoint::Endpoint;
-use crate::failure::{Context, Failure};
-use crate::load::LoadPlan;
+use crate::command::sides::{BaselineOptions, Side, Sides};
+use crate::failure::Failure;
 use crate::machine::Machine;
-use crate::process::ProcessId;
-use crate::reply::{self, Verdict};
 use crate::report::{self, LoadReport, duration_text, median};
-use crate::request;
 use crate::terminal;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -45,12 +38,8 @@ pub(crate) struct CompareArguments {
     /// How many times each is measured.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pairs: usize,
-    /// Shards of the baseline [default: cores].
-    #[arg(long, value_name = "N")]
-    baseline_shards: Option<usize>,
-    /// How connections are spread over the baseline's shards.
-    #[arg(long, value_enum, default_value_t = Accept::Even)]
-    baseline_accept: Accept,
+    #[command(flatten)]
+    baseline: BaselineOptions,
     #[command(flatten)]
     load: LoadOptions,
     /// Exit with 1 when the median rate ratio is below this.
@@ -62,15 +51,6 @@ pub(crate) struct CompareArguments {
     /// Write the report as JSON into this file; `-` is stdout, instead of the text.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-/// One of the two, ready to be loaded.
-struct Side {
-    name: &'static str,
-    process: ProcessId,
-    plan: LoadPlan,
-    /// Kept so that the process lives as long as it is needed.
-    _child: ChildServer,
 }
 
 /// A baseline's run and the server's after it.
@@ -96,8 +76,8 @@ impl Pair {
 pub(crate) fn run(arguments: &CompareArguments) -> Result<Finding, Failure> {
     within("--pairs", arguments.pairs, MAX_PAIRS)?;
     let workload = arguments.what.choose()?;
-    let (server, state_machine_arn, reply_bytes) = start_server(arguments)?;
-    let baseline = start_baseline(arguments, &state_machine_arn, &workload.input, reply_bytes)?;
+    let Sides { server, baseline, reply_bytes } =
+        Sides::start(&arguments.server, &arguments.baseline, &workload, arguments.what.action, &arguments.load)?;
     let machine = Machine::read();
     let is_json_only = arguments.json.as_deref() == Some("-".as_ref());
     let print = |text: &str| if is_json_only { terminal::remark(text) } else { terminal::print(text) };
@@ -137,47 +117,6 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<Finding, Failure> {
     Ok(if is_fast && is_cheap && is_clean && is_whole { Finding::Well } else { Finding::Wanting })
 }
 
-/// Starts the server under test, creates the state machine, and tries one request to learn the size of its reply.
-fn start_server(arguments: &CompareArguments) -> Result<(Side, String, usize), Failure> {
-    let workload = arguments.what.choose()?;
-    let action = arguments.what.action;
-    let child = arguments.server.start(&[])?;
-    let endpoint = Endpoint::parse(&child.url, false)?;
-    let state_machine_arn = client::create_state_machine(&endpoint, &workload)?;
-    let request = request::start(&endpoint.authority, action, &state_machine_arn, &workload.input);
-    let probe = client::send(&endpoint, &request)?;
-    if reply::judge(action, probe.status, &probe.body, true) != Verdict::Succeeded {
-        let text = String::from_utf8_lossy(&probe.body).chars().take(400).collect::<String>();
-        return Err(Failure::new(format!("{action} answered {}: {text}", probe.status)));
-    }
-    let plan = arguments.load.plan(endpoint.address, action, request)?;
-    let side = Side { name: "server", process: child.process(), plan, _child: child };
-    Ok((side, state_machine_arn, probe.body.len()))
-}
-
-/// Starts the baseline and gives it the very request that the server gets.
-fn start_baseline(
-    arguments: &CompareArguments,
-    state_machine_arn: &str,
-    input: &str,
-    reply_bytes: usize,
-) -> Result<Side, Failure> {
-    let action = arguments.what.action;
-    let own_path = std::env::current_exe().context(|| "finding this program's path".to_owned())?;
-    let accept = arguments.baseline_accept.to_possible_value().expect("no way of accepting is hidden");
-    let mut command = vec![own_path.to_string_lossy().into_owned(), "baseline".to_owned()];
-    command.extend(["--action".to_owned(), action.to_string(), "--reply-bytes".to_owned(), reply_bytes.to_string()]);
-    command.extend(["--accept".to_owned(), accept.get_name().to_owned()]);
-    if let Some(shards) = arguments.baseline_shards {
-        command.extend(["--shards".to_owned(), shards.to_string()]);
-    }
-    let child = ChildServer::start(&command)?;
-    let endpoint = Endpoint::parse(&child.url, false)?;
-    let request = request::start(&endpoint.authority, action, state_machine_arn, input);
-    let plan = arguments.load.plan(endpoint.address, action, request)?;
-    Ok(Side { name: "hyper", process: child.process(), plan, _child: child })
-}
-
 /// Loads one side once.
 fn measure(side: &Side, arguments: &CompareArguments) -> Result<LoadReport, Failure> {
     let result = drive_with_progress(&side.plan, Some(side.process), side.name, arguments.load.quiet)?;
@@ -189,10 +128,7 @@ fn pair_line(number: usize, pair: &Pair) -> String {
     let cpu = |report: &LoadReport| {
         report.server_cpu_total_us().map_or_else(|| "unknown".to_owned(), |cpu_us| format!("{cpu_us:.2} µs"))
     };
-    let p99 = |report: &LoadReport| {
-        let found = report.latencies_us.iter().find(|(name, _)| *name == "p99");
-        found.map_or_else(String::new, |(_, latency_us)| duration_text(*latency_us))
-    };
+    let p99 = |report: &LoadReport| report.latency_us("p99").map_or_else(String::new, duration_text);
     let cpu_ratio = pair.cpu_ratio().map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
     let mut line = format!(
         "{number:>4}  {:>13.0} {:>13.0}  {:.3}  {:>11} {:>11}  {cpu_ratio}  {:>11} {:>11}",

@@ -183,7 +183,7 @@ async fn drive(
             let record = if hangs { &machines.hanging } else { &machines.prompt };
             let program = record.program.as_ref().expect("machines that were published have a program");
             let mut turn = ends.get();
-            match shard.start_sync(program, input(shard, record, BODY)) {
+            match shard.start_sync(Arc::clone(program), input(shard, record, BODY)) {
                 Ok(Started::Running(completion)) => {
                     under_way.set(under_way.get() + 1);
                     let (latencies, ends, under_way) = (Rc::clone(&latencies), Rc::clone(&ends), Rc::clone(&under_way));

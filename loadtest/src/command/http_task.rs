@@ -179,6 +179,7 @@ pub(super) fn input(shard: &Shard, record: &StateMachineRecord, text: &str) -> E
         synchronous: false,
         depth: 0,
         test_case: None,
+        start_time_ms: None,
     }
 }
 
@@ -198,7 +199,7 @@ fn executions(
             let program = record.program.clone().expect("machines that were published have a program");
             let calls = paced(rate, duration, || {
                 // A start that is refused is missing from the counts.
-                let _ = shard.start(&program, input(&shard, &record, BODY));
+                let _ = shard.start(Arc::clone(&program), input(&shard, &record, BODY));
             })
             .await;
             let runtime = shard.runtime().clone();

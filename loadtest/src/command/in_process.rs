@@ -2,6 +2,7 @@
 
 use crate::cli::Finding;
 use crate::clock::{RunClock, duration_ns, pause};
+use crate::command::in_turns::{self, Limits};
 use crate::command::load_options::{Mode, seconds, within};
 use crate::command::run::WorkloadOptions;
 use crate::failure::{Context, Failure};
@@ -13,6 +14,7 @@ use crate::report::{self, LoadReport};
 use crate::schedule::Schedule;
 use crate::tally::Tally;
 use crate::terminal;
+use crate::workload::BuiltIn;
 use clap::Args;
 use expressway::registry::StateMachineRecord;
 use expressway::runtime::{Completion, StartError};
@@ -34,6 +36,7 @@ const STARTS_IN_A_ROW: u32 = 64;
 #[command(after_help = "\
 Examples:
   loadtest in-process --workload w2 --threads 1
+  loadtest in-process --workload w2-jsonata --beside w2 --max-us 4 --max-ratio 1.5
   loadtest in-process --workload w5 --in-flight 1000 --duration 10
   loadtest in-process --definition order.asl.json --input order.json --mode open --rate 50000")]
 pub(crate) struct InProcessArguments {
@@ -62,6 +65,18 @@ pub(crate) struct InProcessArguments {
     /// Time before the measured one, in seconds.
     #[arg(long, default_value_t = 1.0, value_name = "S")]
     warm_up: f64,
+    /// Run this workload in turns with the other on one thread, and give the ratio of their times.
+    #[arg(long, value_enum, conflicts_with_all = ["threads", "in_flight", "mode", "rate", "duration", "warm_up"])]
+    beside: Option<BuiltIn>,
+    /// Turns of each of them, of 1000 executions.
+    #[arg(long, default_value_t = in_turns::TURNS, value_name = "N", requires = "beside")]
+    turns: usize,
+    /// Exit with 1 when an execution of the workload takes longer than this beside the other.
+    #[arg(long, value_name = "N", requires = "beside")]
+    max_us: Option<f64>,
+    /// Exit with 1 when it takes more than this many times as long as one of the other.
+    #[arg(long, value_name = "N", requires = "beside")]
+    max_ratio: Option<f64>,
     /// Write the report as JSON into this file; `-` is stdout, instead of the text.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -99,6 +114,11 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
         true => builder.task("echo", async |input: Value| Ok(input)),
     };
     let runtime = builder.build().context(|| "starting the runtime".to_owned())?;
+    if let Some(beside) = arguments.beside {
+        let limits = Limits { max_us: arguments.max_us, max_ratio: arguments.max_ratio };
+        let both = [&workload, &beside.workload()];
+        return in_turns::run(&runtime, both, arguments.turns, &limits, arguments.json.as_deref());
+    }
     let published = runtime.publish(&workload.name, &workload.definition);
     let machine = published.map_err(|error| Failure::new(error.to_string()))?;
     let clock = RunClock::start();

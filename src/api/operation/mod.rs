@@ -7,9 +7,10 @@ mod state_machine;
 mod tag;
 mod validate;
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-use super::{error::ApiError, reply};
+pub(super) use self::start_execution::WaitingStart;
+use super::{error::ApiError, intake::Intake, reply};
 use crate::{model::action::Action, registry::Registry, runtime::Shard, throttle::Throttle};
 
 /// What operations work with, on one shard.
@@ -18,6 +19,8 @@ pub(super) struct Context {
     pub(super) shard: Shard,
     /// The buckets of all shards.
     pub(super) throttle: Arc<Throttle>,
+    /// Where StartExecution puts starts; none when it begins them itself.
+    pub(super) intake: Option<Rc<dyn Intake>>,
 }
 
 impl Context {
@@ -26,32 +29,54 @@ impl Context {
     }
 }
 
-/// Performs an action. Only StartSyncExecution ever waits, and only when the execution does.
+/// How far an action is when the call returns that performs it.
+pub(super) enum Performed {
+    /// The body of its reply is written.
+    Answered,
+    /// The start has to be waited for.
+    Waits(WaitingStart),
+}
+
+/// Performs an action, and appends the body of its reply to `reply`. Only starts ever wait: StartSyncExecution when the
+/// execution does, StartExecution for an intake.
 ///
 /// # Errors
-/// What the API answers instead.
-pub(super) async fn perform(context: &Context, action: Action, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+/// What the API answers instead; what has been written until then is no part of it.
+pub(super) fn perform(
+    context: &Context,
+    action: Action,
+    body: &[u8],
+    reply: &mut Vec<u8>,
+) -> Result<Performed, ApiError> {
     if !context.throttle.admits(action) {
         return Err(ApiError::throttled());
     }
     match action {
-        Action::StartExecution => start_execution::start_execution(context, body),
-        Action::StartSyncExecution => start_execution::start_sync_execution(context, body).await,
-        Action::CreateStateMachine => state_machine::create(context.registry(), body),
-        Action::UpdateStateMachine => state_machine::update(context.registry(), body),
-        Action::DescribeStateMachine => state_machine::describe(context.registry(), body),
-        Action::ListStateMachines => state_machine::list(context.registry(), body),
-        Action::DeleteStateMachine => state_machine::delete(context.registry(), body),
+        Action::StartExecution => return start_execution::start_execution(context, body, reply),
+        Action::StartSyncExecution => return start_execution::start_sync_execution(context, body, reply),
+        _ => reply.extend_from_slice(&perform_on_registry(context.registry(), action, body)?),
+    }
+    Ok(Performed::Answered)
+}
+
+/// Performs an action that starts nothing.
+fn perform_on_registry(registry: &Registry, action: Action, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    match action {
+        Action::CreateStateMachine => state_machine::create(registry, body),
+        Action::UpdateStateMachine => state_machine::update(registry, body),
+        Action::DescribeStateMachine => state_machine::describe(registry, body),
+        Action::ListStateMachines => state_machine::list(registry, body),
+        Action::DeleteStateMachine => state_machine::delete(registry, body),
         Action::ValidateStateMachineDefinition => validate::validate(body),
-        Action::TagResource => tag::tag(context.registry(), body),
-        Action::UntagResource => tag::untag(context.registry(), body),
-        Action::ListTagsForResource => tag::list(context.registry(), body),
+        Action::TagResource => tag::tag(registry, body),
+        Action::UntagResource => tag::untag(registry, body),
+        Action::ListTagsForResource => tag::list(registry, body),
         Action::DescribeExecution
         | Action::DescribeStateMachineForExecution
         | Action::GetExecutionHistory
         | Action::StopExecution
         | Action::RedriveExecution => execution::refuse(action, body),
-        Action::ListExecutions => execution::list(context.registry(), body),
+        Action::ListExecutions => execution::list(registry, body),
         _ => Err(unsupported(action)),
     }
 }

@@ -1,12 +1,21 @@
 //! StartExecution and StartSyncExecution: the hot path.
 
-use std::{borrow::Cow, cell::RefCell, str, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+};
 
-use super::Context;
+use super::{Context, Performed};
 use crate::{
     Value,
     api::{
         error::ApiError,
+        intake::NotStored,
         protocol::StartRequest,
         reply::{write_string, write_timestamp},
     },
@@ -15,10 +24,11 @@ use crate::{
         arn::Arn,
         execution::{ExecutionName, ExecutionStart, Outcome},
         machine_type::MachineType,
+        stored_start::StoredStart,
     },
     program::Program,
     registry::{RegistryError, StateMachineRecord, check_name},
-    runtime::{StartError, Started},
+    runtime::{Completion, FoundStateMachine, StartError, Started},
     value::{Text, escape_into},
 };
 
@@ -32,35 +42,107 @@ struct Admitted {
     start: ExecutionStart,
 }
 
-/// StartExecution.
-pub(super) fn start_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+/// StartExecution. With an intake it answers once that has stored the start, and the execution begins wherever it is taken
+/// from there.
+pub(super) fn start_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<Performed, ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartExecution, &mut request)?;
     let start_time_ms = context.shard.runtime().clock().epoch_ms();
-    let execution_arn = start.name.arn(&record.identity);
+    let name = start.name.clone();
+    if let Some(intake) = &context.intake {
+        let (intake, stored) = (Rc::clone(intake), stored_start(start, start_time_ms));
+        let storing = Box::pin(async move { intake.store(&stored).await });
+        let stored = StoringStart { storing, record, name, start_time_ms };
+        return Ok(Performed::Waits(WaitingStart::Stored(Box::new(stored))));
+    }
     let refused = |_: &StartError| context.throttle.count(Action::StartExecution);
-    context.shard.start(&program, start).inspect_err(refused)?;
-    let mut reply = Vec::with_capacity(execution_arn.len() + 64);
-    reply.extend_from_slice(b"{\"executionArn\":\"");
-    reply.extend_from_slice(execution_arn.as_bytes());
-    reply.extend_from_slice(b"\",\"startDate\":");
-    write_timestamp(start_time_ms, &mut reply);
-    reply.push(b'}');
-    Ok(reply)
+    context.shard.start(program, start).inspect_err(refused)?;
+    write_started(&record, &name, start_time_ms, reply);
+    Ok(Performed::Answered)
 }
 
-/// StartSyncExecution. When the client goes away the future is dropped here and the execution goes on.
-pub(super) async fn start_sync_execution(context: &Context, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+fn write_started(record: &StateMachineRecord, name: &ExecutionName, start_time_ms: u64, reply: &mut Vec<u8>) {
+    reply.extend_from_slice(b"{\"executionArn\":\"");
+    name.write_arn(&record.identity, reply);
+    reply.extend_from_slice(b"\",\"startDate\":");
+    write_timestamp(start_time_ms, reply);
+    reply.push(b'}');
+}
+
+fn stored_start(start: ExecutionStart, start_time_ms: u64) -> StoredStart {
+    StoredStart {
+        state_machine_arn: start.machine.arn.clone(),
+        name: start.name.name,
+        id: start.name.id,
+        start_time_ms,
+        test_case: start.test_case.map(|test_case| test_case.to_string()),
+        input: start.input,
+    }
+}
+
+/// StartSyncExecution.
+pub(super) fn start_sync_execution(context: &Context, body: &[u8], reply: &mut Vec<u8>) -> Result<Performed, ApiError> {
     let mut request = StartRequest::read(body)?;
     let Admitted { record, program, start } = admit(context, Action::StartSyncExecution, &mut request)?;
     let name = start.name.clone();
     let refused = |_: &StartError| context.throttle.count(Action::StartSyncExecution);
-    let started = context.shard.start_sync(&program, start).inspect_err(refused)?;
-    let outcome = match started {
-        Started::Ended(outcome) => outcome,
-        Started::Running(completion) => completion.await?,
-    };
-    Ok(write_outcome(&record, &name, &request, &outcome))
+    match context.shard.start_sync(program, start).inspect_err(refused)? {
+        Started::Ended(outcome) => {
+            write_outcome(&record, &name, &request, &outcome, reply);
+            Ok(Performed::Answered)
+        }
+        Started::Running(completion) => {
+            let request = request.into_owned();
+            let start = RunningStart { completion, record, name, request };
+            Ok(Performed::Waits(WaitingStart::Running(Box::new(start))))
+        }
+    }
+}
+
+/// A start that has to be waited for.
+pub(in crate::api) enum WaitingStart {
+    /// StartSyncExecution.
+    Running(Box<RunningStart>),
+    /// StartExecution, for an intake.
+    Stored(Box<StoringStart>),
+}
+
+impl WaitingStart {
+    /// Looks whether the wait is over, and appends the body of the reply to `reply` when it is.
+    pub(in crate::api) fn poll(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), ApiError>> {
+        match self {
+            Self::Running(start) => {
+                let outcome = ready!(Pin::new(&mut start.completion).poll(context))?;
+                write_outcome(&start.record, &start.name, &start.request, &outcome, reply);
+            }
+            Self::Stored(start) => {
+                ready!(start.storing.as_mut().poll(context))?;
+                write_started(&start.record, &start.name, start.start_time_ms, reply);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A synchronous start whose execution waits, with what its reply needs of the request. When the client goes away it is
+/// dropped, and the execution goes on.
+pub(in crate::api) struct RunningStart {
+    completion: Completion,
+    record: Arc<StateMachineRecord>,
+    name: ExecutionName,
+    request: StartRequest<'static>,
+}
+
+/// A start on its way to an intake. When the client goes away it is dropped, stored or not.
+pub(in crate::api) struct StoringStart {
+    storing: Pin<Box<dyn Future<Output = Result<(), NotStored>>>>,
+    record: Arc<StateMachineRecord>,
+    name: ExecutionName,
+    start_time_ms: u64,
 }
 
 /// Checks a start in the order of its cost: the machine, its bucket, the name, the input.
@@ -78,29 +160,22 @@ fn admit(context: &Context, action: Action, request: &mut StartRequest<'_>) -> R
         Err(error) => return Err(invalid_input(&error, &request.input_token)),
     };
     let name = ExecutionName { name: request.name.as_deref().map(Text::from), id: context.shard.random() };
-    let machine = Arc::clone(&record.identity);
     let synchronous = action == Action::StartSyncExecution;
-    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case };
+    let machine = Arc::clone(&record.identity);
+    let start = ExecutionStart { machine, name, input, synchronous, depth: 0, test_case, start_time_ms: None };
     Ok(Admitted { record, program, start })
 }
 
-/// The state machine of an ARN, and the test case to run: what stands behind a `#`, as for Step Functions Local, or the
-/// default one.
-fn find(context: &Context, arn: &str) -> Result<(Arc<StateMachineRecord>, Option<Arc<str>>), ApiError> {
-    let runtime = context.shard.runtime();
-    if let Some(record) = context.registry().get(arn) {
-        let test_case = runtime.default_test_case(&record.identity.name);
-        return Ok((record, test_case));
+/// The state machine of an ARN, and the test case to run.
+fn find(context: &Context, arn: &str) -> Result<FoundStateMachine, ApiError> {
+    match context.shard.runtime().find(arn) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => {
+            Arn::parse_state_machine(arn)?;
+            Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into())
+        }
+        Err(error) => Err(ApiError::validation(error.0)),
     }
-    // Names have no `#`, so that only an ARN with a test case does.
-    if let Some((machine_arn, test_case)) = arn.split_once('#')
-        && let Some(record) = context.registry().get(machine_arn)
-    {
-        let test_case = runtime.test_case(&record.identity.name, test_case);
-        return Ok((record, Some(test_case.map_err(|error| ApiError::validation(error.0))?)));
-    }
-    Arn::parse_state_machine(arn)?;
-    Err(RegistryError::StateMachineDoesNotExist(arn.to_owned()).into())
 }
 
 /// Why a machine without a program does not start.
@@ -134,10 +209,9 @@ fn write_outcome(
     name: &ExecutionName,
     request: &StartRequest<'_>,
     outcome: &Outcome,
-) -> Vec<u8> {
-    let capacity = 640 + request.input_token.len() + outcome.output.as_ref().map_or(0, Value::json_size) * 9 / 8;
-    let mut reply = Vec::with_capacity(capacity);
-    let out = &mut reply;
+    out: &mut Vec<u8>,
+) {
+    out.reserve(640 + request.input_token.len() + outcome.output.as_ref().map_or(0, Value::json_size) * 9 / 8);
     let included: &[u8] = if request.metadata_only { b"{\"included\":false}" } else { b"{\"included\":true}" };
     out.extend_from_slice(b"{\"billingDetails\":{\"billedDurationInMilliseconds\":");
     let duration_ms = outcome.stop_time_ms.saturating_sub(outcome.start_time_ms).max(1);
@@ -152,7 +226,7 @@ fn write_outcome(
     }
     // Names and ARNs have no characters that JSON escapes: `check_name` refuses them.
     out.extend_from_slice(b",\"executionArn\":\"");
-    out.extend_from_slice(name.arn(&record.identity).as_bytes());
+    name.write_arn(&record.identity, out);
     out.push(b'"');
     if !request.metadata_only {
         out.extend_from_slice(b",\"input\":");
@@ -161,17 +235,14 @@ fn write_outcome(
     out.extend_from_slice(b",\"inputDetails\":");
     out.extend_from_slice(included);
     out.extend_from_slice(b",\"name\":\"");
-    match &request.name {
-        Some(name) => out.extend_from_slice(name.as_bytes()),
-        None => out.extend_from_slice(name.name().as_bytes()),
-    }
+    name.write_name(out);
     out.push(b'"');
     if let Some(output) = &outcome.output {
         if !request.metadata_only {
             out.extend_from_slice(b",\"output\":\"");
             OUTPUT.with_borrow_mut(|json| {
                 output.write_json(json);
-                escape_into(str::from_utf8(json).expect("values are written as text"), out);
+                escape_into(&*json, out);
                 json.clear();
                 json.shrink_to(MAX_KEPT_BYTES);
             });
@@ -193,5 +264,4 @@ fn write_outcome(
         write_string(trace_header, out);
     }
     out.push(b'}');
-    reply
 }

@@ -4,7 +4,7 @@ use std::{path::Path, rc::Rc, sync::Arc};
 
 #[cfg(feature = "sqs")]
 use super::queue::QueuePlace;
-use super::settings::PipeSettings;
+use super::settings::{Machine, PipeSettings};
 #[cfg(feature = "kafka")]
 use super::topic::TopicPlace;
 #[cfg(feature = "kafka")]
@@ -15,10 +15,7 @@ use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSour
 use crate::source::redis::{RedisAddress, RedisConnection, RedisDestination, RedisSource, RedisSourceSettings};
 #[cfg(feature = "sqs")]
 use crate::source::sqs::{SqsDestination, SqsSource, SqsSourceSettings};
-use crate::{
-    cli::services::ServicesFile,
-    source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source},
-};
+use crate::source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source};
 
 /// Where the events of a pipe come from and go to: checked, not connected.
 #[derive(Clone)]
@@ -71,11 +68,14 @@ pub(super) struct Open {
 }
 
 /// What the file says beside the addresses.
+#[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
-    #[cfg_attr(not(feature = "sqs"), allow(dead_code, reason = "only services of AWS are in that table"))]
-    pub(super) services: &'a ServicesFile,
+    #[cfg(feature = "sqs")]
+    pub(super) services: &'a crate::cli::services::ServicesFile,
     #[cfg(feature = "kafka")]
     pub(super) kafka: &'a std::collections::BTreeMap<String, crate::cli::services::Secret>,
+    #[cfg(not(any(feature = "sqs", feature = "kafka")))]
+    pub(super) nothing: std::marker::PhantomData<&'a ()>,
 }
 
 type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -121,6 +121,7 @@ impl Places {
                 let settings = NatsSourceSettings {
                     stream: stream.clone(),
                     consumer: consumer.clone().unwrap_or_else(|| format!("expressway-{}", pipe.machine_name())),
+                    is_intake: pipe.machine == Machine::Intake,
                     filter_subject: pipe.filter_subject.clone(),
                     ack_wait: pipe.ack_wait,
                     max_ack_pending: pipe.max_in_flight,

@@ -1,6 +1,6 @@
 //! Where the settings of `pipe` come from: flags for one pipe, or a TOML file for several.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
@@ -12,9 +12,12 @@ use super::{
 use crate::source::sqs::SqsAddress;
 use crate::{
     Value,
-    cli::services::ServicesFile,
+    cli::{
+        services::ServicesFile,
+        simulation::{Simulation, SimulationArguments},
+    },
     query::{Condition, Path, PayloadTemplate},
-    source::{Backoff, BatchSettings, EventRule, FailureRules, LaneSettings, ResultForm},
+    source::{Backoff, BatchSettings, EventRule, FailureRules, LaneSettings, NO_STATE_MACHINE, RateLimit, ResultForm},
 };
 
 const DEFAULT_MAX_IN_FLIGHT: usize = 1000;
@@ -37,14 +40,27 @@ pub(super) struct Settings {
     pub(super) drain_timeout: Duration,
     pub(super) progress: Option<Duration>,
     pub(super) lambda_endpoint: Option<String>,
+    pub(super) definitions: Option<PathBuf>,
+    pub(super) simulation: Simulation,
     pub(super) services: ServicesFile,
+}
+
+/// Which state machine the executions of a pipe are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Machine {
+    /// That of a file.
+    File(PathBuf),
+    /// That which the event names, or else this one of the runtime's.
+    Registry(Option<String>),
+    /// Each start that was stored names its own.
+    Intake,
 }
 
 /// One pipe.
 #[derive(Debug)]
-pub(super) struct PipeSettings {
+pub(in crate::cli) struct PipeSettings {
     pub(super) name: String,
-    pub(super) machine: PathBuf,
+    pub(super) machine: Machine,
     pub(super) max_in_flight: usize,
     pub(super) ack_wait: Duration,
     pub(super) filter_subject: String,
@@ -56,6 +72,9 @@ pub(super) struct PipeSettings {
     result: ResultForm,
     order_by: Option<Path>,
     batch: Option<BatchSettings>,
+    rate_limit: Option<Arc<RateLimit>>,
+    #[cfg(feature = "sqs")]
+    services: ServicesFile,
     #[cfg(feature = "kafka")]
     kafka: BTreeMap<String, crate::cli::services::Secret>,
 }
@@ -70,6 +89,11 @@ struct ConfigFile {
     drain_timeout: Option<u64>,
     progress: Option<u64>,
     lambda_endpoint: Option<String>,
+    /// Directory of state machines that pipes name.
+    definitions: Option<PathBuf>,
+    mock: Option<PathBuf>,
+    mock_case: Option<String>,
+    wait_time_scale: Option<f64>,
     /// What tasks reach: the table that `serve` takes.
     #[serde(default)]
     services: ServicesFile,
@@ -81,7 +105,10 @@ struct ConfigFile {
 struct PipeEntry {
     name: Option<String>,
     from: String,
-    machine: PathBuf,
+    machine: Option<PathBuf>,
+    machine_by: Option<String>,
+    max_starts_per_second: Option<f64>,
+    burst: Option<u32>,
     to: Option<String>,
     dead_letter: Option<String>,
     max_in_flight: Option<usize>,
@@ -116,17 +143,17 @@ impl Settings {
     /// # Errors
     /// What is wrong, for the operator.
     pub(super) fn resolve(arguments: PipeArguments) -> Result<Self, String> {
-        let file = match &arguments.config {
-            Some(path) => {
-                let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-                toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?
-            }
+        let mut file = match &arguments.config {
+            Some(path) => read(path)?,
             None => one_pipe(&arguments),
         };
-        if file.pipe.is_empty() {
-            return Err("the file has no [[pipe]]".into());
-        }
-        let pipes = file.pipe.into_iter().map(PipeSettings::new).collect::<Result<Vec<_>, _>>()?;
+        let mut pipes = pipes(std::mem::take(&mut file.pipe))?;
+        pipes.iter_mut().for_each(|pipe| pipe.set_services(&file.services));
+        let simulation = arguments.simulation.or(SimulationArguments {
+            mock: file.mock,
+            mock_case: file.mock_case,
+            wait_time_scale: file.wait_time_scale,
+        });
         let drain_seconds = arguments.drain_timeout.or(file.drain_timeout).unwrap_or(DEFAULT_DRAIN_SECONDS);
         let progress = arguments.progress.or(file.progress).unwrap_or(DEFAULT_PROGRESS_SECONDS);
         Ok(Self {
@@ -135,15 +162,92 @@ impl Settings {
             drain_timeout: Duration::from_secs(drain_seconds),
             progress: (progress > 0).then(|| Duration::from_secs(progress)),
             lambda_endpoint: arguments.lambda_endpoint.or(file.lambda_endpoint),
+            definitions: arguments.definitions.or(file.definitions),
+            simulation: simulation.load()?,
             services: file.services,
         })
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<ConfigFile, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn pipes(entries: Vec<PipeEntry>) -> Result<Vec<PipeSettings>, String> {
+    if entries.is_empty() {
+        return Err("the file has no [[pipe]]".into());
+    }
+    entries.into_iter().map(PipeSettings::new).collect()
+}
+
+/// The pipes of a file that run beside `serve`. What else the file may have is said to `serve`.
+///
+/// # Errors
+/// What is wrong, for the operator.
+pub(in crate::cli) fn pipes_beside_serve(path: &std::path::Path) -> Result<Vec<PipeSettings>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file: PipesFile = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    pipes(file.pipe)
+}
+
+/// The file of `serve --pipe`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PipesFile {
+    #[serde(default)]
+    pipe: Vec<PipeEntry>,
+}
+
+/// The table `intake` of the file of `serve`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct IntakeEntry {
+    /// The stream of starts.
+    pub(in crate::cli) from: Option<String>,
+    dead_letter: Option<String>,
+    max_in_flight: Option<usize>,
+    max_deliveries: Option<u64>,
+    ack_wait: Option<f64>,
+    max_starts_per_second: Option<f64>,
+    burst: Option<u32>,
+}
+
+impl IntakeEntry {
+    /// The pipe that runs the starts of a stream. An execution that fails has been started, as its caller was told.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub(in crate::cli) fn pipe(self) -> Result<PipeSettings, String> {
+        /// With waits that double up to a minute: a quarter of an hour for a state machine that is on no node yet.
+        const MAX_DELIVERIES: u64 = 20;
+        const MAX_IN_FLIGHT: usize = 10_000;
+        let actions = [("States.ALL", "ack"), (NO_STATE_MACHINE, "retry"), ("InvalidStart", "dead_letter")];
+        let mut pipe = PipeSettings::new(PipeEntry {
+            name: Some("intake".into()),
+            from: self.from.ok_or("intake: there is no `from`")?,
+            machine_by: Some("$".into()),
+            dead_letter: self.dead_letter,
+            max_in_flight: self.max_in_flight.or(Some(MAX_IN_FLIGHT)),
+            max_deliveries: self.max_deliveries.or(Some(MAX_DELIVERIES)),
+            ack_wait: self.ack_wait,
+            max_starts_per_second: self.max_starts_per_second,
+            burst: self.burst,
+            on_failure: actions.map(|(error, action)| (error.to_owned(), action.to_owned())).into(),
+            ..PipeEntry::default()
+        })?;
+        pipe.machine = Machine::Intake;
+        pipe.event.machine = None;
+        pipe.event.is_intake = true;
+        Ok(pipe)
     }
 }
 
 fn one_pipe(arguments: &PipeArguments) -> ConfigFile {
     let pipe = PipeEntry {
         from: arguments.from.clone().unwrap_or_default(),
-        machine: arguments.machine.clone().unwrap_or_default(),
+        machine: arguments.machine.clone(),
+        max_starts_per_second: arguments.max_starts_per_second,
         to: arguments.to.clone(),
         dead_letter: arguments.dead_letter.clone(),
         max_in_flight: arguments.max_in_flight,
@@ -157,8 +261,21 @@ fn one_pipe(arguments: &PipeArguments) -> ConfigFile {
 
 impl PipeSettings {
     fn new(entry: PipeEntry) -> Result<Self, String> {
-        let machine_name = machine_name(&entry.machine);
-        let name = entry.name.unwrap_or(machine_name);
+        let is_file = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        let machine = match (entry.machine, &entry.machine_by) {
+            (None, None) => return Err(format!("the pipe from {} has neither machine nor machine_by", entry.from)),
+            (Some(path), Some(_)) if is_file(&path) => {
+                return Err("with machine_by, machine names one of the definitions, not a file".into());
+            }
+            (Some(path), None) if is_file(&path) => Machine::File(path),
+            (machine, _) => Machine::Registry(machine.map(|name| name.display().to_string())),
+        };
+        let name = match (entry.name, &machine) {
+            (Some(name), _) => name,
+            (None, Machine::File(path)) => machine_name(path),
+            (None, Machine::Registry(Some(name))) => name.clone(),
+            (None, _) => return Err(format!("the pipe from {} needs a name", entry.from)),
+        };
         let named = |error: String| format!("pipe {name}: {error}");
         let max_in_flight = entry.max_in_flight.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
         if !(1..=MOST_IN_FLIGHT).contains(&max_in_flight) {
@@ -183,8 +300,14 @@ impl PipeSettings {
             longest: entry.max_retry_wait_ms.map_or(RETRY.longest, Duration::from_millis),
         };
         let batch = match entry.batch {
-            Some(batch) if batch.max_items == 0 || entry.order_by.is_some() || is_fifo(&entry.from) => {
-                let problem = "batch needs max_items of 1 at least, and goes without order_by and FIFO queues";
+            Some(batch)
+                if batch.max_items == 0
+                    || entry.order_by.is_some()
+                    || entry.machine_by.is_some()
+                    || is_fifo(&entry.from) =>
+            {
+                let problem =
+                    "batch needs max_items of 1 at least, and goes without order_by, machine_by and FIFO queues";
                 return Err(named(problem.into()));
             }
             batch => batch.map(|batch| BatchSettings {
@@ -192,6 +315,19 @@ impl PipeSettings {
                 max_wait: Duration::from_millis(batch.max_wait_ms),
             }),
         };
+        let rate_limit = match entry.max_starts_per_second {
+            None if entry.burst.is_some() => return Err(named("burst goes with max_starts_per_second".into())),
+            None => None,
+            Some(rate) => {
+                // What comes in a tenth of a second at that rate may come at once. Timers wake up to a millisecond late, which a
+                // burst of one could not make up for.
+                let burst = entry.burst.unwrap_or((rate / 10.0).clamp(2.0, f64::from(u32::MAX)) as u32);
+                let limit =
+                    RateLimit::new(rate, burst).map_err(|error| named(format!("max_starts_per_second: {error}")));
+                Some(Arc::new(limit?))
+            }
+        };
+        let machine_by = entry.machine_by.as_deref().map(Path::parse).transpose();
         let order_by = entry.order_by.as_deref().map(Path::parse).transpose();
         Ok(Self {
             to: entry.to.unwrap_or_else(|| "none".into()),
@@ -199,25 +335,34 @@ impl PipeSettings {
             event: EventRule {
                 filter: entry.filter.map(|rule| filter(&rule)).transpose().map_err(named)?,
                 input: entry.input.map(|template| input(&template)).transpose().map_err(named)?,
+                machine: machine_by.map_err(|error| named(format!("machine_by: {error}")))?,
+                is_intake: false,
             },
             order_by: order_by.map_err(|error| named(format!("order_by: {error}")))?,
             failures: FailureRules::new(actions, entry.max_deliveries.unwrap_or(DEFAULT_MAX_DELIVERIES), backoff),
             from: entry.from,
-            machine: entry.machine,
+            machine,
+            rate_limit,
             filter_subject: entry.filter_subject.unwrap_or_default(),
             name,
             max_in_flight,
             ack_wait,
             result,
             batch,
+            #[cfg(feature = "sqs")]
+            services: ServicesFile::default(),
             #[cfg(feature = "kafka")]
             kafka: entry.kafka,
         })
     }
 
-    /// `order` for `machines/order.asl.json`.
+    /// `order` for `machines/order.asl.json`; for events that name their state machines the name of the pipe.
     pub(super) fn machine_name(&self) -> String {
-        machine_name(&self.machine)
+        match &self.machine {
+            Machine::File(path) => machine_name(path),
+            Machine::Registry(Some(name)) => name.clone(),
+            Machine::Registry(None) | Machine::Intake => self.name.clone(),
+        }
     }
 
     /// How many lanes the pipe has: one for each shard, as long as the window goes round. Order is kept within one lane.
@@ -230,11 +375,21 @@ impl PipeSettings {
         (self.max_in_flight / lanes).max(1)
     }
 
-    pub(super) fn places(&self, services: &ServicesFile) -> Result<Places, String> {
+    /// Tells the pipe where services of AWS are.
+    #[cfg_attr(not(feature = "sqs"), allow(unused_variables, clippy::unused_self, reason = "only queues ask for it"))]
+    pub(in crate::cli) fn set_services(&mut self, services: &ServicesFile) {
+        #[cfg(feature = "sqs")]
+        self.services.clone_from(services);
+    }
+
+    pub(super) fn places(&self) -> Result<Places, String> {
         let given = Given {
-            services,
+            #[cfg(feature = "sqs")]
+            services: &self.services,
             #[cfg(feature = "kafka")]
             kafka: &self.kafka,
+            #[cfg(not(any(feature = "sqs", feature = "kafka")))]
+            nothing: std::marker::PhantomData,
         };
         Places::new(&self.from, &self.to, &self.dead_letter, &given)
             .map_err(|error| format!("pipe {}: {error}", self.name))
@@ -256,6 +411,7 @@ impl PipeSettings {
             batch: self.batch,
             drain_timeout,
             broker_backoff: BROKER,
+            rate_limit: self.rate_limit.clone(),
         }
     }
 }

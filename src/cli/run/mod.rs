@@ -29,7 +29,7 @@ use self::{
     writer::{Written, write_records},
 };
 use super::{EXIT_SOME_FAILED, EXIT_USAGE, load, services::with_services, simulation::SimulationArguments};
-use crate::{Runtime, model::execution::MachineIdentity};
+use crate::{Runtime, model::execution::MachineIdentity, registry::ThreadMachine};
 
 /// Batches that wait for one shard.
 const QUEUED_BATCHES: usize = 4;
@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &RunArguments) -> ExitCode {
 
 #[allow(clippy::print_stderr, reason = "warnings of the command line")]
 fn execute(arguments: &RunArguments) -> Result<Summary, String> {
-    let program = Arc::new(load::program(&arguments.definition)?);
+    let (program, definition) = load::program(&arguments.definition)?;
     let input = open_input(&arguments.input)?;
     let output = open_output(&arguments.output)?;
     let mut builder = Runtime::builder();
@@ -118,7 +118,8 @@ fn execute(arguments: &RunArguments) -> Result<Summary, String> {
         name,
         role_arn: String::new(),
     });
-    run_lines(&runtime, Machine { program, identity, test_case }, input, output, arguments)
+    let thread = ThreadMachine { program: Arc::new(program), identity };
+    run_lines(&runtime, Machine { thread, definition: definition.into(), test_case }, input, output, arguments)
 }
 
 fn run_lines(

@@ -15,11 +15,11 @@ use crate::{
     Value,
     model::{
         error_name,
-        execution::{ExecutionName, ExecutionStart, ExecutionStatus, MachineIdentity, Outcome},
+        execution::{ExecutionName, ExecutionStart, ExecutionStatus, Outcome},
         quota::MAX_PAYLOAD_BYTES,
     },
     observe::BoundedRecorder,
-    program::Program,
+    registry::ThreadMachine,
     runtime::{Shard, StartError, Started},
 };
 
@@ -31,8 +31,8 @@ const LINE_ID_FACTOR: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
 /// What is run.
 #[derive(Clone)]
 pub(super) struct Machine {
-    pub(super) program: Arc<Program>,
-    pub(super) identity: Arc<MachineIdentity>,
+    pub(super) thread: ThreadMachine,
+    pub(super) definition: Arc<str>,
     /// What answers its calls instead of handlers.
     pub(super) test_case: Option<Arc<str>>,
 }
@@ -48,7 +48,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) async fn run(self, shard: Shard, mut batches: Receiver<Batch>) {
+    pub(super) async fn run(mut self, shard: Shard, mut batches: Receiver<Batch>) {
+        self.machine.thread = self.machine.thread.copy(&self.machine.definition);
         let mut calls = tokio::task::JoinSet::new();
         while let Some(batch) = batches.recv().await {
             let mut piece = Piece::default();
@@ -99,7 +100,7 @@ impl Worker {
             self.refused(number, record, error_name::DATA_LIMIT_EXCEEDED, &cause, piece);
             return None;
         }
-        let Machine { program, identity, test_case } = &self.machine;
+        let Machine { thread: ThreadMachine { program, identity }, test_case, .. } = &self.machine;
         // What a test case draws depends on the execution: with numbers by line each line draws the same in every run.
         let id = if test_case.is_some() { u128::from(number).wrapping_mul(LINE_ID_FACTOR) } else { shard.random() };
         let start = ExecutionStart {
@@ -109,11 +110,12 @@ impl Worker {
             synchronous: false,
             depth: 0,
             test_case: test_case.clone(),
+            start_time_ms: None,
         };
         let recorder = (self.trace == Some(number)).then(|| BoundedRecorder::new(TRACED_EVENTS));
         let started = match &recorder {
-            None => shard.start_sync(program, start),
-            Some(recorder) => shard.start_traced(program, start, recorder.clone()),
+            None => shard.start_sync(Arc::clone(program), start),
+            Some(recorder) => shard.start_traced(Arc::clone(program), start, recorder.clone()),
         };
         match started {
             Ok(Started::Ended(outcome)) => {

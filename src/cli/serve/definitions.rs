@@ -15,7 +15,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::report;
 use crate::{
-    cli::render::render,
+    cli::{render::render, simulation::Simulation},
     model::{machine_type::MachineType, quota::MAX_DEFINITION_BYTES},
     registry::{CreateStateMachine, RegistryError, UpdateStateMachine},
     runtime::Runtime,
@@ -29,14 +29,14 @@ const QUIET: Duration = Duration::from_millis(50);
 const MAX_CHANGED: usize = 10_000;
 
 /// The machines of a directory.
-pub(super) struct Definitions {
+pub(in crate::cli) struct Definitions {
     machines: Machines,
     watcher: Option<RecommendedWatcher>,
     changes: mpsc::Receiver<notify::Result<notify::Event>>,
 }
 
 /// Follows the directory until it is dropped.
-pub(super) struct Watching {
+pub(in crate::cli) struct Watching {
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -45,8 +45,8 @@ impl Definitions {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub(super) fn load(runtime: Runtime, directory: PathBuf) -> Result<Self, String> {
-        let machines = Machines { runtime, directory };
+    pub(in crate::cli) fn load(runtime: Runtime, directory: PathBuf, simulation: Simulation) -> Result<Self, String> {
+        let machines = Machines { runtime, directory, simulation };
         let (sender, changes) = mpsc::channel();
         // Watched before it is read, so that no change in between is missed.
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -69,7 +69,7 @@ impl Definitions {
     }
 
     /// Follows the directory in a thread of its own, so that no shard ever reads a file.
-    pub(super) fn watch(self) -> Watching {
+    pub(in crate::cli) fn watch(self) -> Watching {
         let Self { machines, watcher, changes } = self;
         if watcher.is_some() {
             let follow = move || machines.follow(&changes);
@@ -85,6 +85,7 @@ impl Definitions {
 struct Machines {
     runtime: Runtime,
     directory: PathBuf,
+    simulation: Simulation,
 }
 
 impl Machines {
@@ -128,6 +129,10 @@ impl Machines {
                 ..CreateStateMachine::default()
             })
         };
+        let program = published.as_ref().ok().and_then(|record| record.program.as_ref());
+        for warning in program.map(|program| self.simulation.warnings(name, program)).unwrap_or_default() {
+            report(&warning);
+        }
         match published {
             Ok(_) if known.is_some() => report(&format!("{}: updated {arn}", path.display())),
             Ok(_) => {}

@@ -13,8 +13,11 @@ use serde::Deserialize;
 use super::ServeArguments;
 use crate::{
     api::Accept,
-    cli::services::ServicesFile,
-    cli::simulation::{Simulation, SimulationArguments},
+    cli::{
+        pipe::{IntakeEntry, PipeSettings, pipes_beside_serve},
+        services::ServicesFile,
+        simulation::{Simulation, SimulationArguments},
+    },
     model::{action::Action, arn::Home},
     throttle::{BucketSize, ThrottleTable},
 };
@@ -23,6 +26,7 @@ use crate::{
 const DEFAULT_PORT: u16 = 8083;
 const DEFAULT_MAX_IN_FLIGHT: usize = 1_000_000;
 const DEFAULT_DRAIN_SECONDS: u64 = 30;
+const DEFAULT_PROGRESS_SECONDS: u64 = 10;
 /// More threads than this are a mistake.
 const MAX_SHARDS: usize = 1024;
 
@@ -40,6 +44,11 @@ pub(super) struct Settings {
     pub(super) accept: Accept,
     pub(super) services: ServicesFile,
     pub(super) simulation: Simulation,
+    /// The address of the stream of starts.
+    pub(super) intake: Option<String>,
+    /// The pipes that run beside the API, that of the intake among them.
+    pub(super) pipes: Vec<PipeSettings>,
+    pub(super) progress: Option<Duration>,
 }
 
 /// The file of `--config`.
@@ -56,6 +65,10 @@ struct ConfigFile {
     max_in_flight: Option<usize>,
     drain_timeout: Option<u64>,
     accept: Option<String>,
+    intake: Option<IntakeEntry>,
+    pipe: Option<PathBuf>,
+    /// Seconds between lines with the counters of pipes.
+    progress: Option<u64>,
     mock: Option<PathBuf>,
     mock_case: Option<String>,
     wait_time_scale: Option<f64>,
@@ -117,7 +130,20 @@ impl Settings {
             mock_case: file.mock_case,
             wait_time_scale: file.wait_time_scale,
         });
+        let mut intake = file.intake.unwrap_or_default();
+        intake.from = arguments.intake.or(intake.from);
+        let beside = arguments.pipe.or(file.pipe);
+        let mut pipes = beside.map_or(Ok(Vec::new()), |path| pipes_beside_serve(&path))?;
+        let intake_address = intake.from.clone();
+        if intake.from.is_some() {
+            pipes.push(intake.pipe()?);
+        }
+        pipes.iter_mut().for_each(|pipe| pipe.set_services(&file.services));
+        let progress = file.progress.unwrap_or(DEFAULT_PROGRESS_SECONDS);
         Ok(Self {
+            intake: intake_address,
+            pipes,
+            progress: (progress > 0).then(|| Duration::from_secs(progress)),
             simulation: simulation.load()?,
             listen: arguments.listen.or(file.listen).unwrap_or(local),
             definitions: arguments.definitions.or(file.definitions),

@@ -7,6 +7,11 @@ use crate::value::{Number, ObjectBuilder, ObjectView, ValueRef, View};
 /// Appends a value as Java's `String.valueOf` prints it: strings bare, containers as `[a, b]` and `{key=value}`. The
 /// recursion is bounded by the depth that values can have.
 pub(super) fn write_text(value: ValueRef<'_>, out: &mut String) {
+    // A number that came in is printed as it came; it need not be read for that.
+    if let Some(text) = value.number_text().filter(|text| *text != "-0") {
+        out.push_str(text);
+        return;
+    }
     match value.view() {
         View::String(text) => out.push_str(text),
         View::Number(Number::Int(number)) => out.push_str(itoa::Buffer::new().format(number)),

@@ -121,15 +121,17 @@ impl Call {
             Some((Argument::Template(template), rest)) => (Some(template), rest),
             _ => (None, &*self.arguments),
         };
-        let mut values = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            values.push(argument.evaluate(environment)?);
-        }
         let result = match template {
-            Some(template) => template.fill(&values),
-            None => self.function.call(values, &|| environment.random()),
+            Some(template) => template.fill(arguments, |argument, text| argument.write_text(environment, text)),
+            None => {
+                let mut values = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    values.push(argument.evaluate(environment)?);
+                }
+                self.function.call(values, &|| environment.random())
+            }
         }?;
-        if result.json_size() > quota::MAX_PAYLOAD_BYTES || result.depth() > quota::MAX_VALUE_DEPTH {
+        if result.is_larger_than(quota::MAX_PAYLOAD_BYTES) || result.depth() > quota::MAX_VALUE_DEPTH {
             return Err(Failure::too_large(self.function));
         }
         Ok(result)
@@ -150,14 +152,25 @@ impl Argument {
     fn evaluate<E: Environment>(&self, environment: &E) -> Result<Value, Failure> {
         match self {
             Argument::Literal(value) => Ok(value.clone()),
-            Argument::Template(template) => template.fill(&[]),
+            Argument::Template(template) => template.fill::<()>(&[], |(), _| Ok(())),
             Argument::Call(call) => call.evaluate(environment),
-            Argument::Path(path) => path.evaluate(environment).map(Found::into_value).map_err(|error| Failure {
-                error: error_name::RUNTIME,
-                reason: missing(path, error, environment.input()),
-            }),
+            Argument::Path(path) => find(path, environment).map(Found::into_value),
         }
     }
+
+    /// Appends the value as Java prints it, without taking hold of it first.
+    fn write_text<E: Environment>(&self, environment: &E, text: &mut String) -> Result<(), Failure> {
+        match self {
+            Argument::Path(path) => java::write_text(find(path, environment)?.as_ref(), text),
+            _ => java::write_text(self.evaluate(environment)?.as_ref(), text),
+        }
+        Ok(())
+    }
+}
+
+fn find<'a, E: Environment>(path: &Path, environment: &'a E) -> Result<Found<'a>, Failure> {
+    path.evaluate(environment)
+        .map_err(|error| Failure { error: error_name::RUNTIME, reason: missing(path, error, environment.input()) })
 }
 
 /// What the service says of an argument that finds nothing. It names a path into the context object as if it were one into

@@ -1,7 +1,12 @@
 //! The templates of `States.Format`: text with `{}` for each argument.
 
-use super::{Failure, function::Function, java};
-use crate::{Value, model::error_name, model::quota};
+use std::cell::Cell;
+
+use super::{Failure, function::Function};
+use crate::{
+    Value,
+    model::{error_name, quota},
+};
 
 /// A compiled template: the text before, between and behind its placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +25,6 @@ pub(super) struct TemplateError {
     /// Where, in bytes.
     pub(super) offset: usize,
 }
-
-/// Room made for an argument in the result, before its length is known.
-const EXPECTED_ARGUMENT_BYTES: usize = 24;
 
 impl Template {
     /// Compiles a template. `\{`, `\}`, `\'` and `\\` stand for the second character (Amazon States Language, "Intrinsic
@@ -56,26 +58,42 @@ impl Template {
         self.behind.len()
     }
 
-    /// The text with the arguments in their places.
-    pub(super) fn fill(&self, values: &[Value]) -> Result<Value, Failure> {
-        if values.len() != self.behind.len() {
-            return Err(Failure {
-                error: error_name::RUNTIME,
-                reason: "Invalid arguments in States.Format: number of arguments do not match the occurrences of {}."
-                    .into(),
-            });
+    /// The text with the arguments in their places; `write` appends one of them.
+    pub(super) fn fill<T>(
+        &self,
+        arguments: &[T],
+        write: impl Fn(&T, &mut String) -> Result<(), Failure>,
+    ) -> Result<Value, Failure> {
+        if arguments.len() != self.behind.len() {
+            let reason = "Invalid arguments in States.Format: number of arguments do not match the occurrences of {}.";
+            return Err(Failure { error: error_name::RUNTIME, reason: reason.into() });
         }
-        let literal: usize = self.behind.iter().map(String::len).sum();
-        let mut text = String::with_capacity(self.first.len() + literal + values.len() * EXPECTED_ARGUMENT_BYTES);
-        text.push_str(&self.first);
-        for (value, behind) in values.iter().zip(&self.behind) {
-            java::write_text(value.as_ref(), &mut text);
-            text.push_str(behind);
-            if text.len() > quota::MAX_PAYLOAD_BYTES {
+        let mut text = Scratch(SCRATCH.take());
+        text.0.push_str(&self.first);
+        for (argument, behind) in arguments.iter().zip(&self.behind) {
+            write(argument, &mut text.0)?;
+            text.0.push_str(behind);
+            if text.0.len() > quota::MAX_PAYLOAD_BYTES {
                 return Err(Failure::too_large(Function::Format));
             }
         }
-        Ok(Value::from(text))
+        Ok(Value::from(text.0.as_str()))
+    }
+}
+
+/// The memory in which a text is made, so that what is kept has its own size. All templates of a thread use the same.
+struct Scratch(String);
+
+thread_local! {
+    static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.0.capacity() <= 2 * quota::MAX_PAYLOAD_BYTES {
+            self.0.clear();
+            SCRATCH.set(std::mem::take(&mut self.0));
+        }
     }
 }
 
@@ -96,8 +114,11 @@ mod tests {
             (r"it\'s \\ {}", vec!["a"], r"it's \ a"),
             (r"C:\dir\\{}", vec!["a"], r"C:\dir\a"),
         ] {
-            let values: Vec<_> = values.into_iter().map(Value::from).collect();
-            let filled = Template::parse(template).unwrap().fill(&values).unwrap();
+            let write = |value: &&str, text: &mut String| {
+                text.push_str(value);
+                Ok(())
+            };
+            let filled = Template::parse(template).unwrap().fill(&values, write).unwrap();
             assert_eq!(filled, Value::from(expected), "{template}");
         }
     }

@@ -1,6 +1,6 @@
 //! `States.Format`, `States.StringSplit`, and the functions that go between text and JSON.
 
-use super::{Failure, function::Function, template::Template};
+use super::{Failure, function::Function, java, template::Template};
 use crate::{
     Value,
     model::{error_name, quota},
@@ -14,7 +14,10 @@ pub(super) fn format(template: &Value, values: &[Value]) -> Result<Value, Failur
         error: error_name::RUNTIME,
         reason: format!("Invalid template in States.Format: {}", error.message),
     })?;
-    template.fill(values)
+    template.fill(values, |value, text| {
+        java::write_text(value.as_ref(), text);
+        Ok(())
+    })
 }
 
 /// `States.StringSplit(text, delimiters)`: each character of `delimiters` separates, and what is empty is left out.

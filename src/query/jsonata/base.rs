@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
 };
@@ -22,7 +23,11 @@ use super::{
     convert::Converter,
     functions, guard, limits, syntax,
 };
-use crate::{Value, query::SyntaxError};
+use crate::{
+    Value,
+    clock::{Clock, SystemClock},
+    query::SyntaxError,
+};
 
 /// A parsed expression as the base runs it.
 #[derive(Clone)]
@@ -43,11 +48,13 @@ impl Program {
         Ok((program, ast, references))
     }
 
-    /// Evaluates over what `references` names of `environment`.
+    /// Evaluates over what `references` names of `environment`. `spent_ms` is gone already of the time that it may take, in
+    /// milliseconds.
     pub(super) fn evaluate<E: JsonataEnvironment>(
         &self,
         references: &References,
         environment: &E,
+        spent_ms: u64,
     ) -> Result<Evaluated, JsonataError> {
         let mut converter = Converter::default();
         let mut context = Context::new();
@@ -64,13 +71,13 @@ impl Program {
             None => JValue::Undefined,
         };
         let options = EvaluatorOptions {
-            timeout_ms: Some(limits::MAX_EVALUATION_MS),
+            timeout_ms: Some(limits::MAX_EVALUATION_MS.saturating_sub(spent_ms)),
             cancel: None,
             max_stack_depth: Some(limits::MAX_EVALUATION_DEPTH),
             max_sequence_length: Some(limits::MAX_SEQUENCE_ITEMS),
         };
         let mut evaluator = Evaluator::with_options(context, options);
-        let meter = Rc::new(Meter::default());
+        let meter = Rc::new(Meter::new(limits::MAX_EVALUATION_MS.saturating_sub(spent_ms)));
         let seed = if references.random { environment.random() } else { 0 };
         let now_ms = if references.clock { environment.now_ms() } else { 0 };
         let rng = Rc::new(RefCell::new(Rng::with_seed(seed)));
@@ -78,9 +85,11 @@ impl Program {
             functions::register(&mut evaluator, name, &meter, &rng, now_ms);
             guard::register(&mut evaluator, name, &meter);
         }
-        match evaluator.evaluate(&self.ast, &document) {
-            Ok(value) => converter.result(&value),
-            Err(error) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+        // Nothing of the base is looked at after a panic but what it gave.
+        match catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&self.ast, &document))) {
+            Ok(Ok(value)) => converter.result(&value),
+            Ok(Err(error)) => Err(meter.failure.take().unwrap_or_else(|| JsonataError::from_coded(error.message()))),
+            Err(_) => Err(JsonataError::new("", "The evaluation ended unexpectedly")),
         }
     }
 }
@@ -117,9 +126,11 @@ fn states<E: JsonataEnvironment>(
 }
 
 /// Counts what one evaluation builds.
-#[derive(Default)]
 pub(super) struct Meter {
     bytes: Cell<usize>,
+    /// Since its beginning.
+    clock: SystemClock,
+    time_ms: u64,
     /// The failure that a guard raised, in our words.
     failure: RefCell<Option<JsonataError>>,
 }
@@ -128,6 +139,19 @@ pub(super) struct Meter {
 const ITEM_BYTES: usize = 40;
 
 impl Meter {
+    /// Of an evaluation that may take that long, in milliseconds.
+    fn new(time_ms: u64) -> Self {
+        Self { bytes: Cell::new(0), clock: SystemClock::new(), time_ms, failure: RefCell::new(None) }
+    }
+
+    /// Looks at the time, for steps of the base that do not.
+    ///
+    /// # Errors
+    /// When the evaluation has taken too long.
+    pub(super) fn in_time(&self) -> Result<(), EvaluatorError> {
+        if self.clock.monotonic_us() > self.time_ms * 1000 { Err(self.fail(limits::timeout())) } else { Ok(()) }
+    }
+
     /// Charges memory.
     ///
     /// # Errors

@@ -95,14 +95,14 @@ impl EvaluationFailure {
     /// The error name of all of them.
     pub const ERROR: &'static str = error_name::QUERY_EVALUATION_ERROR;
 
-    fn new(expression: &Expression, field: &str, what: &str) -> Self {
+    fn new(expression: &Expression, field: &str, what: &str) -> Box<Self> {
         let cause = format!("The JSONata expression '{}' specified for the field '{field}' {what}", expression.text());
-        Self { location: field.into(), cause }
+        Box::new(Self { location: field.into(), cause })
     }
 
     /// What is wrong with an evaluation that did not give a value.
     #[cold]
-    pub(super) fn of(expression: &Expression, field: &str, outcome: Result<Evaluated, JsonataError>) -> Self {
+    pub(super) fn of(expression: &Expression, field: &str, outcome: Result<Evaluated, Box<JsonataError>>) -> Box<Self> {
         match outcome {
             Ok(Evaluated::Undefined) => Self::undefined(expression, field),
             Ok(Evaluated::Unsupported | Evaluated::Value(_)) => Self::unsupported(expression, field),
@@ -110,15 +110,15 @@ impl EvaluationFailure {
         }
     }
 
-    fn undefined(expression: &Expression, field: &str) -> Self {
+    fn undefined(expression: &Expression, field: &str) -> Box<Self> {
         Self::new(expression, field, "returned nothing (undefined).")
     }
 
-    fn unsupported(expression: &Expression, field: &str) -> Self {
+    fn unsupported(expression: &Expression, field: &str) -> Box<Self> {
         Self::new(expression, field, "returned an unsupported result type.")
     }
 
-    fn error(expression: &Expression, field: &str, error: &JsonataError) -> Self {
+    fn error(expression: &Expression, field: &str, error: &JsonataError) -> Box<Self> {
         // Going beyond a limit has no code of JSONata's, and another sentence (measured on the service by its users).
         let what = match &*error.code {
             "U1001" => format!("threw an error during evaluation: {}", error.message),
@@ -128,8 +128,9 @@ impl EvaluationFailure {
     }
 
     /// The value is not of the type that the field takes. Public, for fields whose demands are more than a type.
+    #[cold]
     #[must_use]
-    pub fn unexpected_type(expression: &Expression, field: &str, expected: ResultType, value: &Value) -> Self {
+    pub fn unexpected_type(expression: &Expression, field: &str, expected: ResultType, value: &Value) -> Box<Self> {
         let what = format!(
             "returned an unexpected result type. Expected '{}', but was '{}' for value: {value}",
             expected.as_str(),

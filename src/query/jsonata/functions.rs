@@ -15,7 +15,7 @@ use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::{base::Meter, convert, limits};
+use super::{base::Meter, convert, guard, limits};
 use crate::{Value, model::time};
 
 /// All functions of JSONata 2.0.6, and those that Step Functions adds.
@@ -60,7 +60,7 @@ pub(super) fn register(evaluator: &mut Evaluator, name: &str, meter: &Rc<Meter>,
     let rng = Rc::clone(rng);
     let meter = Rc::clone(meter);
     let registered = match name {
-        "partition" => evaluator.register_fn(name, partition),
+        "partition" => evaluator.register_fn(name, move |arguments: &[JValue]| partition(arguments, &meter)),
         "range" => evaluator.register_fn(name, move |arguments: &[JValue]| range(arguments, &meter)),
         "hash" => evaluator.register_fn(name, hash),
         "parse" => evaluator.register_fn(name, move |arguments: &[JValue]| parse(arguments, &meter)),
@@ -69,7 +69,8 @@ pub(super) fn register(evaluator: &mut Evaluator, name: &str, meter: &Rc<Meter>,
             evaluator.register_fn_override(name, move |arguments: &[JValue]| random(arguments, &mut rng.borrow_mut()))
         }
         "shuffle" => {
-            evaluator.register_fn_override(name, move |arguments: &[JValue]| shuffle(arguments, &mut rng.borrow_mut()))
+            let shuffle = move |arguments: &[JValue]| shuffle(arguments, &mut rng.borrow_mut(), &meter);
+            evaluator.register_fn_override(name, shuffle)
         }
         "now" => evaluator.register_fn_override(name, move |_: &[JValue]| Ok(JValue::string(time::iso8601_ms(now_ms)))),
         "millis" => evaluator.register_fn_override(name, move |_: &[JValue]| Ok(JValue::Number(now_ms as f64))),
@@ -92,7 +93,7 @@ fn truncated(function: &str, arguments: &[JValue], place: usize) -> Result<Optio
 }
 
 /// `$partition(array, size)`: pieces of `size` items, the last with what is left.
-fn partition(arguments: &[JValue]) -> Called {
+fn partition(arguments: &[JValue], meter: &Meter) -> Called {
     let size = truncated("partition", arguments, 1)?;
     let items = match argument(arguments, 0) {
         JValue::Undefined => return Ok(JValue::Undefined),
@@ -101,6 +102,8 @@ fn partition(arguments: &[JValue]) -> Called {
     };
     match size {
         Some(size) if size >= 1.0 && !items.is_empty() => {
+            meter.items(items.len())?;
+            meter.bytes(items.len().div_ceil(size as usize) * guard::ARRAY_BYTES)?;
             Ok(JValue::array(items.chunks(size as usize).map(|chunk| JValue::array(chunk.to_vec())).collect()))
         }
         _ => Ok(JValue::Undefined),
@@ -196,10 +199,11 @@ fn random(arguments: &[JValue], rng: &mut Rng) -> Called {
 }
 
 /// `$shuffle(array)`, by the execution's generator.
-fn shuffle(arguments: &[JValue], rng: &mut Rng) -> Called {
+fn shuffle(arguments: &[JValue], rng: &mut Rng, meter: &Meter) -> Called {
     match argument(arguments, 0) {
         JValue::Undefined => Ok(JValue::Undefined),
         JValue::Array(items) if items.len() > 1 => {
+            meter.items(items.len())?;
             let mut items = items.to_vec();
             rng.shuffle(&mut items);
             Ok(JValue::array(items))

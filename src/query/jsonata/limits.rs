@@ -37,8 +37,11 @@ pub const MAX_PICTURE_BYTES: usize = 256;
 pub const MAX_REGEX_BYTES: usize = 1 << 18;
 /// Longest text that a regular expression is applied to, in bytes, times the bytes of the compiled expression.
 pub const MAX_REGEX_WORK: usize = 1 << 34;
-/// Most items of arrays that an evaluation of our own programs holds at once.
-pub const MAX_HELD_ITEMS: usize = 1_000_000;
+/// Largest compiled regular expression of which groups are asked for, in bytes times its groups.
+pub const MAX_GROUP_BYTES: usize = 1 << 20;
+/// Longest text that such an expression may find in long matches, in bytes times the bytes of the compiled expression times
+/// its groups.
+pub const MAX_GROUP_WORK: usize = 1 << 31;
 
 /// More was built or walked than the limits allow, in the service's words.
 pub(super) fn memory() -> JsonataError {

@@ -123,16 +123,21 @@ impl Expression {
     ///
     /// # Errors
     /// [`JsonataError`] when it fails, or goes beyond the [`limits`].
-    #[inline]
     pub fn evaluate<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, JsonataError> {
+        self.evaluated(environment).map_err(|error| *error)
+    }
+
+    #[inline]
+    fn evaluated<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, Box<JsonataError>> {
+        let mut spent_ms = 0;
         if let Some(fast) = &self.fast {
             match fast.evaluate(environment) {
                 Ok(result) => return Ok(result),
-                Err(fast::Halt::Limit(error)) => return Err(error),
-                Err(fast::Halt::Base) => {}
+                Err(fast::Stop::Limit(error)) => return Err(error),
+                Err(fast::Stop::Base { spent_ms: spent }) => spent_ms = spent,
             }
         }
-        self.evaluate_in_base(environment)
+        self.base.evaluate(&self.references, environment, spent_ms).map_err(Box::new)
     }
 
     /// Evaluates it in `jsonata-core`, fast or not: for tests and benchmarks.
@@ -140,7 +145,7 @@ impl Expression {
     /// # Errors
     /// As [`Self::evaluate`].
     pub fn evaluate_in_base<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, JsonataError> {
-        self.base.evaluate(&self.references, environment)
+        self.base.evaluate(&self.references, environment, 0)
     }
 
     /// Evaluates it as a program of our own only, for tests: `None` when it has none, or when that leaves this evaluation
@@ -151,8 +156,8 @@ impl Expression {
     pub fn evaluate_fast<E: JsonataEnvironment>(&self, environment: &E) -> Result<Option<Evaluated>, JsonataError> {
         match self.fast.as_ref().map(|fast| fast.evaluate(environment)) {
             Some(Ok(result)) => Ok(Some(result)),
-            Some(Err(fast::Halt::Limit(error))) => Err(error),
-            Some(Err(fast::Halt::Base)) | None => Ok(None),
+            Some(Err(fast::Stop::Limit(error))) => Err(*error),
+            Some(Err(fast::Stop::Base { .. })) | None => Ok(None),
         }
     }
 
@@ -164,9 +169,28 @@ impl Expression {
         &self,
         field: &str,
         environment: &E,
-    ) -> Result<Value, EvaluationFailure> {
-        match self.evaluate(environment) {
+    ) -> Result<Value, Box<EvaluationFailure>> {
+        match self.evaluated(environment) {
             Ok(Evaluated::Value(value)) => Ok(value),
+            other => Err(EvaluationFailure::of(self, field, other)),
+        }
+    }
+
+    /// Evaluates it for `Condition`, which takes a truth value.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate_field`], and when the value is of another type.
+    #[inline]
+    pub fn evaluate_condition<E: JsonataEnvironment>(
+        &self,
+        field: &str,
+        environment: &E,
+    ) -> Result<bool, Box<EvaluationFailure>> {
+        match self.evaluated(environment) {
+            Ok(Evaluated::Value(value)) => match value.as_ref().as_bool() {
+                Some(holds) => Ok(holds),
+                None => Err(EvaluationFailure::unexpected_type(self, field, ResultType::Boolean, &value)),
+            },
             other => Err(EvaluationFailure::of(self, field, other)),
         }
     }
@@ -180,7 +204,7 @@ impl Expression {
         expected: ResultType,
         field: &str,
         environment: &E,
-    ) -> Result<Value, EvaluationFailure> {
+    ) -> Result<Value, Box<EvaluationFailure>> {
         let value = self.evaluate_field(field, environment)?;
         if expected.matches(&value) {
             Ok(value)

@@ -54,7 +54,11 @@ impl JsonataTemplate {
     /// # Errors
     /// The [`EvaluationFailure`] of the first expression that fails, gives nothing, or gives a function. Its place is named
     /// as AWS names it: `Output/orders[0]/id`.
-    pub fn evaluate<E: JsonataEnvironment>(&self, field: &str, environment: &E) -> Result<Value, EvaluationFailure> {
+    pub fn evaluate<E: JsonataEnvironment>(
+        &self,
+        field: &str,
+        environment: &E,
+    ) -> Result<Value, Box<EvaluationFailure>> {
         evaluate_part(&self.part, &Place::Field(field), environment)
     }
 
@@ -161,7 +165,7 @@ fn evaluate_part<E: JsonataEnvironment>(
     part: &Part,
     place: &Place<'_>,
     environment: &E,
-) -> Result<Value, EvaluationFailure> {
+) -> Result<Value, Box<EvaluationFailure>> {
     match part {
         Part::Constant(value) => Ok(value.clone()),
         Part::Object(members) => {
@@ -179,7 +183,7 @@ fn evaluate_part<E: JsonataEnvironment>(
             }
             Ok(array.finish())
         }
-        Part::Expression(expression) => match expression.evaluate(environment) {
+        Part::Expression(expression) => match expression.evaluated(environment) {
             Ok(Evaluated::Value(value)) => Ok(value),
             other => Err(EvaluationFailure::of(expression, &place.to_string(), other)),
         },

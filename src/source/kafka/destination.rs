@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::{
-    error::KafkaResult,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
 };
@@ -45,16 +45,18 @@ impl KafkaDestination {
     fn send(&self, producer: &FutureProducer, publication: &Publication) -> Result<DeliveryFuture, BrokerError> {
         let delivery = &publication.delivery;
         let (payload, headers) = match &publication.body {
-            Body::Result(result) => (result, OwnedHeaders::new_with_capacity(1)),
+            Body::Result(result) => (result.clone(), OwnedHeaders::new_with_capacity(1)),
             Body::DeadLetter { error, cause } => {
-                let mut headers = OwnedHeaders::new_with_capacity(6 + delivery.headers.len());
-                for (name, value) in delivery.headers.iter().filter(|(name, _)| !name.starts_with("Expressway-")) {
+                let (original, whole) = publication.original();
+                let mut headers = OwnedHeaders::new_with_capacity(7 + delivery.headers.len());
+                let theirs = delivery.headers.iter().filter(|(name, _)| !name.starts_with("Expressway-"));
+                for (name, value) in theirs.filter(|_| publication.has_headers()) {
                     headers = headers.insert(Header { key: name, value: Some(value) });
                 }
                 let deliveries = delivery.deliveries.to_string();
                 for (key, value) in [
                     ("Expressway-Error", error.as_str()),
-                    ("Expressway-Cause", cause),
+                    ("Expressway-Cause", if publication.has_headers() { cause } else { "" }),
                     ("Expressway-Subject", &delivery.subject),
                     ("Expressway-Sequence", &delivery.sequence),
                     ("Expressway-Deliveries", &deliveries),
@@ -62,7 +64,11 @@ impl KafkaDestination {
                     let value: String = value.chars().take(MAX_HEADER_CHARACTERS).collect();
                     headers = headers.insert(Header { key, value: Some(&value) });
                 }
-                (&delivery.payload, headers)
+                if !whole {
+                    let bytes = delivery.payload.len().to_string();
+                    headers = headers.insert(Header { key: "Expressway-Original-Bytes", value: Some(&bytes) });
+                }
+                (original, headers)
             }
         };
         let headers = match &publication.id() {
@@ -74,7 +80,7 @@ impl KafkaDestination {
         if let Some(key) = delivery.key.as_ref().filter(|_| publication.single) {
             record = record.key(key.as_bytes());
         }
-        producer.send_result(record).map_err(|(error, _)| BrokerError::new(error))
+        producer.send_result(record).map_err(|(error, _)| refused(&error))
     }
 
     async fn publish_all(&self, publications: &[Publication]) -> Vec<Result<(), BrokerError>> {
@@ -88,13 +94,20 @@ impl KafkaDestination {
             answers.push(match sent {
                 Ok(accepted) => match accepted.await {
                     Ok(Ok(_)) => Ok(()),
-                    Ok(Err((error, _))) => Err(BrokerError::new(error)),
+                    Ok(Err((error, _))) => Err(refused(&error)),
                     Err(_) => Err(BrokerError::new("the producer has ended")),
                 },
                 Err(error) => Err(error),
             });
         }
         answers
+    }
+}
+
+fn refused(error: &KafkaError) -> BrokerError {
+    match error {
+        KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge) => BrokerError::too_large(error),
+        _ => BrokerError::new(error),
     }
 }
 

@@ -179,10 +179,14 @@ impl Source for KafkaSource {
 }
 
 impl Acknowledger for KafkaAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         let now = Instant::now();
         self.shared.tell(|state| {
-            for (receipt, settlement) in settlements {
+            for (delivery, settlement) in settlements {
+                let receipt = &delivery.receipt;
                 match settlement {
                     Settlement::Acknowledge | Settlement::Terminate => state.finish(receipt),
                     Settlement::Retry { after } => {

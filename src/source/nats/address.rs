@@ -29,6 +29,9 @@ impl NatsAddress {
         }
         let at = if login.is_empty() { "" } else { "@" };
         let servers = hosts.split(',').map(|host| format!("{scheme}://{login}{at}{host}")).collect();
+        if path.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
+            return Err(format!("'{text}' has white space"));
+        }
         let path: Vec<_> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         Ok(Self { servers, path })
     }
@@ -45,6 +48,7 @@ mod tests {
         assert_eq!(address.path, ["ORDERS", "billing"]);
         assert_eq!(NatsAddress::parse("tls://a").unwrap().path, [""; 0]);
         assert!(NatsAddress::parse("nats:///ORDERS").is_err());
+        assert!(NatsAddress::parse("nats://a/x y").is_err());
         assert!(NatsAddress::is_meant("nats://a/B") && !NatsAddress::is_meant("file:a"));
     }
 }

@@ -2,17 +2,15 @@
 
 use std::rc::Rc;
 
-use async_nats::{
-    HeaderMap,
-    jetstream::{self, message::PublishMessage},
-};
+use async_nats::{HeaderMap, Subject};
 use tokio::sync::OnceCell;
 
-use super::NatsConnection;
+use super::{
+    NatsConnection,
+    answers::{Answers, Outgoing},
+};
 use crate::source::{Body, BrokerError, Destination, LocalBoxFuture, Publication};
 
-/// Publications whose acceptance is awaited at once.
-const MAX_UNACCEPTED: usize = 65_536;
 /// Longest error or cause in a header, in characters.
 const MAX_HEADER_CHARACTERS: usize = 1024;
 
@@ -22,43 +20,44 @@ const MAX_HEADER_CHARACTERS: usize = 1024;
 /// original message, with headers that say what happened.
 pub struct NatsDestination {
     connection: Rc<NatsConnection>,
-    subject: String,
-    context: OnceCell<jetstream::Context>,
+    subject: Subject,
+    answers: OnceCell<Answers>,
 }
 
 impl NatsDestination {
     /// A destination that connects at its first publication.
     #[must_use]
     pub fn new(connection: Rc<NatsConnection>, subject: String) -> Self {
-        Self { connection, subject, context: OnceCell::new() }
-    }
-
-    async fn context(&self) -> Result<&jetstream::Context, BrokerError> {
-        self.context
-            .get_or_try_init(|| async {
-                let client = self.connection.client().await?.clone();
-                Ok(jetstream::context::ContextBuilder::new().max_ack_inflight(MAX_UNACCEPTED).build(client))
-            })
-            .await
+        Self { connection, subject: subject.into(), answers: OnceCell::new() }
     }
 
     async fn publish_all(&self, publications: &[Publication]) -> Vec<Result<(), BrokerError>> {
-        let context = match self.context().await {
-            Ok(context) => context,
-            Err(error) => return vec![Err(error); publications.len()],
+        let ready = async {
+            let (client, losses) = self.connection.client().await?;
+            Ok((client, losses, self.answers.get_or_try_init(|| Answers::new(client)).await?))
         };
-        let mut sent = Vec::with_capacity(publications.len());
-        for publication in publications {
-            sent.push(context.send_publish(self.subject.clone(), message(publication)).await);
+        match ready.await {
+            Ok((client, mut losses, answers)) => {
+                let outgoing = publications.iter().map(|publication| self.outgoing(publication));
+                answers.publish(client, &mut losses, outgoing).await
+            }
+            Err(error) => vec![Err(error); publications.len()],
         }
-        let mut answers = Vec::with_capacity(sent.len());
-        for sent in sent {
-            answers.push(match sent {
-                Ok(accepted) => accepted.await.map(drop).map_err(BrokerError::new),
-                Err(error) => Err(BrokerError::new(error)),
-            });
+    }
+
+    fn outgoing(&self, publication: &Publication) -> Outgoing {
+        let mut headers = HeaderMap::new();
+        if let Some(id) = publication.id() {
+            headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
         }
-        answers
+        let payload = match &publication.body {
+            Body::Result(result) => result.clone(),
+            Body::DeadLetter { error, cause } => {
+                add_dead_letter_headers(publication, error, cause, &mut headers);
+                publication.original().0
+            }
+        };
+        Outgoing { subject: self.subject.clone(), headers, payload }
     }
 }
 
@@ -68,29 +67,23 @@ impl Destination for NatsDestination {
     }
 }
 
-fn message(publication: &Publication) -> PublishMessage {
+fn add_dead_letter_headers(publication: &Publication, error: &str, cause: &str, headers: &mut HeaderMap) {
     let delivery = &publication.delivery;
-    let message = match &publication.body {
-        Body::Result(result) => PublishMessage::build().payload(result.clone()),
-        Body::DeadLetter { error, cause } => {
-            let mut headers = HeaderMap::new();
-            for (name, value) in &delivery.headers {
-                // The stream's own, such as the first one's Nats-Msg-Id, mean something else here.
-                if !name.starts_with("Nats-") {
-                    headers.append(name.as_str(), header(value).as_str());
-                }
+    if publication.has_headers() {
+        for (name, value) in &delivery.headers {
+            // The stream's own, such as the first one's Nats-Msg-Id, mean something else here.
+            if !name.starts_with("Nats-") {
+                headers.append(name.as_str(), header(value).as_str());
             }
-            headers.insert("Expressway-Error", header(error).as_str());
-            headers.insert("Expressway-Cause", header(cause).as_str());
-            headers.insert("Expressway-Subject", header(&delivery.subject).as_str());
-            headers.insert("Expressway-Sequence", header(&delivery.sequence).as_str());
-            headers.insert("Expressway-Deliveries", delivery.deliveries.to_string().as_str());
-            PublishMessage::build().payload(delivery.payload.clone()).headers(headers)
         }
-    };
-    match publication.id() {
-        Some(id) => message.message_id(id),
-        None => message,
+        headers.insert("Expressway-Cause", header(cause).as_str());
+    }
+    headers.insert("Expressway-Error", header(error).as_str());
+    headers.insert("Expressway-Subject", header(&delivery.subject).as_str());
+    headers.insert("Expressway-Sequence", header(&delivery.sequence).as_str());
+    headers.insert("Expressway-Deliveries", delivery.deliveries.to_string().as_str());
+    if !publication.original().1 {
+        headers.insert("Expressway-Original-Bytes", delivery.payload.len().to_string().as_str());
     }
 }
 

@@ -1,181 +1,216 @@
 //! A durable pull consumer of a JetStream stream.
 //!
 //! A pull asks for as many messages as the lane has room for and no more: what waits in a client would be delivered again
-//! once its AckWait is over, as nobody says that it is in progress.
+//! once its AckWait is over, as nobody says that it is in progress. The pulls are made here and not by the client library,
+//! which loses what is on its way when a pull is dropped: a source that is closed waits for what it asked for, and hands it
+//! back.
 
-use std::{cell::Cell, fmt::Write as _, rc::Rc, sync::Arc, time::Duration};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
-use async_nats::{
-    Subject,
-    jetstream::{
-        self, Message,
-        consumer::{AckPolicy, PullConsumer, pull},
-    },
-};
+use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::time::timeout;
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until, timeout},
+};
 
-use super::NatsConnection;
-use crate::source::{Acknowledger, BrokerError, Delivery, Fetched, LocalBoxFuture, Receipt, Settlement, Source};
+use super::{
+    NatsAcknowledger, NatsConnection, NatsSourceSettings,
+    acknowledger::{Ear, acknowledgement},
+    connection::Losses,
+    consumer::Consumer,
+    message::delivery,
+};
+use crate::source::{BrokerError, Delivery, Fetched, LocalBoxFuture, Settlement, Source};
 
-/// How long the server keeps a pull that finds nothing. Short, since one that was lost with the server is noticed by it.
-const PULL_EXPIRES: Duration = Duration::from_secs(2);
+/// How long the server keeps a pull that finds nothing. Short, since a source that is closed waits for it.
+const PULL_EXPIRES: Duration = Duration::from_secs(1);
+/// How much later than that its end must have come.
+const PULL_DEADLINE: Duration = Duration::from_secs(2);
+/// Pulls that the server has at once.
+const MOST_PULLS: usize = 4;
+/// Deliveries of one fetch that there is room for at first.
+const FIRST_DELIVERIES: usize = 256;
 /// How long the last acknowledgements may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
-/// Marks consumers that expressway made and may change.
-const DESCRIPTION: &str = "expressway pipe";
 
-/// Which consumer, and what it is made like when it is not there.
-#[derive(Clone, Debug)]
-pub struct NatsSourceSettings {
-    /// The stream; it must be there.
-    pub stream: String,
-    /// The durable consumer.
-    pub consumer: String,
-    /// Only messages of these subjects; empty for all.
-    pub filter_subject: String,
-    /// After how long without a sign a message is delivered to somebody else.
-    pub ack_wait: Duration,
-    /// Most messages that are delivered and not acknowledged, all nodes together: the pipe's window.
-    pub max_ack_pending: usize,
+/// A pull that has not ended.
+struct Pull {
+    number: u64,
+    /// Messages that have not come.
+    left: usize,
+    deadline: Instant,
 }
 
-/// What source and acknowledger share.
-struct Shared {
-    connection: Rc<NatsConnection>,
-    patience: Cell<Option<Duration>>,
+/// What a source has while it is connected.
+struct Open {
+    consumer: Consumer,
+    /// Where messages come to. Pulls are told apart by what stands behind its subject.
+    inbox: Subscriber,
+    prefix: String,
+    /// The oldest first, which is the order that the server serves them in.
+    pulls: VecDeque<Pull>,
+    last: u64,
+    losses: Losses,
 }
 
 /// Messages of a durable pull consumer.
 pub struct NatsSource {
-    shared: Rc<Shared>,
+    ear: Rc<Ear>,
     settings: NatsSourceSettings,
-    consumer: Option<(PullConsumer, Arc<str>)>,
-    /// What was asked for last, while not all of it has come.
-    pull: Option<pull::Batch>,
+    open: Option<Open>,
+    /// Whether it was connected before.
+    lost: bool,
 }
 
-/// Acknowledges messages of a [`NatsSource`].
-pub struct NatsAcknowledger(Rc<Shared>);
+/// What came to the inbox.
+enum Came {
+    Message(Message),
+    /// A pull has ended.
+    End,
+    /// The consumer is gone, or something else is wrong.
+    Wrong(BrokerError),
+}
 
 impl NatsSource {
     /// A source that connects at its first fetch.
     #[must_use]
     pub fn new(connection: Rc<NatsConnection>, settings: NatsSourceSettings) -> Self {
-        let patience = Cell::new(Some(settings.ack_wait));
-        Self { shared: Rc::new(Shared { connection, patience }), settings, consumer: None, pull: None }
+        Self { ear: Rc::new(Ear::new(connection, settings.ack_wait)), settings, open: None, lost: false }
     }
 
     /// What its deliveries are settled by.
     #[must_use]
     pub fn acknowledger(&self) -> NatsAcknowledger {
-        NatsAcknowledger(Rc::clone(&self.shared))
+        NatsAcknowledger(Rc::clone(&self.ear))
     }
 
-    /// The consumer: as it is when somebody else made it, else made or changed to what the settings say.
-    async fn find_consumer(&mut self) -> Result<(), BrokerError> {
-        if self.consumer.is_none() {
-            let client = self.shared.connection.client().await?;
-            let settings = &self.settings;
-            let stream = jetstream::new(client.clone())
-                .get_stream(&settings.stream)
-                .await
-                .map_err(|error| BrokerError::new(format!("stream {}: {error}", settings.stream)))?;
-            let wanted = pull::Config {
-                durable_name: Some(settings.consumer.clone()),
-                description: Some(DESCRIPTION.to_owned()),
-                ack_policy: AckPolicy::Explicit,
-                ack_wait: settings.ack_wait,
-                // The lane counts deliveries; a limit here would drop messages without a trace.
-                max_deliver: -1,
-                max_ack_pending: i64::try_from(settings.max_ack_pending).unwrap_or(i64::MAX),
-                filter_subject: settings.filter_subject.clone(),
-                ..pull::Config::default()
-            };
-            let found: Option<PullConsumer> = stream.get_consumer(&settings.consumer).await.ok();
-            let consumer = match found {
-                Some(found) if is_as_wanted(&found, &wanted) => found,
-                _ => stream
-                    .create_consumer(wanted)
-                    .await
-                    .map_err(|error| BrokerError::new(format!("consumer {}: {error}", settings.consumer)))?,
-            };
-            let info = consumer.cached_info();
-            self.shared.patience.set(Some(info.config.ack_wait).filter(|wait| !wait.is_zero()));
-            // A stream or consumer that was made anew begins with the same sequences again.
-            let created = info.created.unix_timestamp_nanos();
-            let origin = format!("{}:{}:{created}", settings.stream, settings.consumer);
-            self.consumer = Some((consumer, origin.into()));
+    async fn open(&mut self) -> Result<(), BrokerError> {
+        if self.open.is_some() {
+            return Ok(());
         }
+        let (client, losses) = self.ear.connection().client().await?;
+        let consumer = Consumer::find(client, &self.settings).await?;
+        self.ear.patience.set(consumer.patience);
+        if self.lost {
+            self.ear.say_again(client).await?;
+        }
+        let prefix = client.new_inbox();
+        let inbox = client.subscribe(format!("{prefix}.*")).await.map_err(BrokerError::new)?;
+        self.open = Some(Open { consumer, inbox, prefix, pulls: VecDeque::new(), last: 0, losses });
+        self.lost = false;
         Ok(())
     }
 
     async fn fetch_some(&mut self, most: usize) -> Result<Vec<Delivery>, BrokerError> {
-        self.find_consumer().await?;
-        let Some((consumer, origin)) = &self.consumer else { return Ok(Vec::new()) };
-        let origin = Arc::clone(origin);
-        let pull = match self.pull.as_mut() {
-            Some(pull) => pull,
-            None => {
-                let pull = consumer.batch().max_messages(most).expires(PULL_EXPIRES).messages().await;
-                self.pull.insert(pull.map_err(BrokerError::new)?)
-            }
-        };
-        let mut deliveries = Vec::new();
-        // Nothing is awaited once there is a message, so a fetch that is dropped loses none.
-        let mut next = pull.next().await;
-        loop {
-            match next {
-                Some(Ok(message)) => deliveries.push(delivery(message, &origin)?),
-                Some(Err(error)) => {
-                    self.pull = None;
-                    // The consumer may be gone: look for it before the next pull.
-                    self.consumer = None;
-                    return if deliveries.is_empty() { Err(BrokerError::new(error)) } else { Ok(deliveries) };
-                }
-                None => {
-                    self.pull = None;
-                    return Ok(deliveries);
-                }
-            }
-            if deliveries.len() >= most {
-                return Ok(deliveries);
-            }
-            match pull.next().now_or_never() {
-                Some(message) => next = message,
-                None => return Ok(deliveries),
-            }
+        self.open().await?;
+        let (client, _) = self.ear.connection().client().await?;
+        let Some(open) = &mut self.open else { return Ok(Vec::new()) };
+        let fetched = open.fetch(client, most).await;
+        if fetched.is_err() {
+            // Whatever is wrong, the consumer is looked for again.
+            self.open = None;
+            self.lost = true;
         }
+        fetched
     }
 }
 
-/// Whether a consumer is to be used as it is.
-fn is_as_wanted(found: &PullConsumer, wanted: &pull::Config) -> bool {
-    let config = &found.cached_info().config;
-    let ours = config.description.as_deref() == Some(DESCRIPTION);
-    !ours || (config.ack_wait == wanted.ack_wait && config.max_ack_pending == wanted.max_ack_pending)
-}
+impl Open {
+    async fn fetch(&mut self, client: &Client, most: usize) -> Result<Vec<Delivery>, BrokerError> {
+        self.pull(client, most).await?;
+        let first = self.next().await?;
+        let mut deliveries = Vec::with_capacity(most.min(self.asked()).min(FIRST_DELIVERIES));
+        let mut next = Some(first);
+        // Nothing is awaited from here on, so that a fetch that is dropped loses no message.
+        while let Some(message) = next {
+            match self.look_at(message) {
+                Came::Message(message) => match delivery(message, &self.consumer.origin) {
+                    Ok(delivery) => deliveries.push(delivery),
+                    Err(error) if deliveries.is_empty() => return Err(error),
+                    Err(_) => {}
+                },
+                Came::End => {}
+                // It comes up again at the next fetch, when what is here has been given out.
+                Came::Wrong(_) if !deliveries.is_empty() => self.pulls.clear(),
+                Came::Wrong(error) => return Err(error),
+            }
+            if deliveries.len() >= most {
+                break;
+            }
+            next = unconstrained(self.inbox.next()).now_or_never().flatten();
+        }
+        Ok(deliveries)
+    }
 
-fn delivery(message: Message, origin: &Arc<str>) -> Result<Delivery, BrokerError> {
-    let info = message.info().map_err(BrokerError::new)?;
-    let (sequence, deliveries, lag) = (info.stream_sequence, info.delivered, info.pending);
-    let message = message.message;
-    let headers = message.headers.iter().flat_map(|headers| headers.iter());
-    let headers = headers
-        .flat_map(|(name, values)| values.iter().map(|value| (name.to_string(), value.as_str().to_owned())))
-        .collect();
-    Ok(Delivery {
-        receipt: message.reply.as_ref().map(|reply| reply.as_str().into()).unwrap_or_default(),
-        payload: message.payload,
-        headers,
-        subject: message.subject.to_string(),
-        key: None,
-        sequence: sequence.to_string(),
-        origin: Some(Arc::clone(origin)),
-        deliveries: u64::try_from(deliveries).unwrap_or(1),
-        lag: Some(lag),
-    })
+    /// Asks for what there is room for and was not asked for yet.
+    async fn pull(&mut self, client: &Client, most: usize) -> Result<(), BrokerError> {
+        let asked = self.asked();
+        let room = most.saturating_sub(asked);
+        // Not one by one: pulls cost the server more than messages.
+        if self.pulls.len() >= MOST_PULLS || room == 0 || (asked > 0 && room < asked) {
+            return Ok(());
+        }
+        self.last += 1;
+        let body = format!("{{\"batch\":{room},\"expires\":{}}}", PULL_EXPIRES.as_nanos());
+        let inbox = Subject::from(format!("{}.{}", self.prefix, self.last));
+        client.publish_with_reply(self.consumer.next.clone(), inbox, body.into()).await.map_err(BrokerError::new)?;
+        let deadline = Instant::now() + PULL_EXPIRES + PULL_DEADLINE;
+        self.pulls.push_back(Pull { number: self.last, left: room, deadline });
+        Ok(())
+    }
+
+    /// Messages that were asked for and have not come.
+    fn asked(&self) -> usize {
+        self.pulls.iter().map(|pull| pull.left).sum()
+    }
+
+    /// The next of the inbox.
+    async fn next(&mut self) -> Result<Message, BrokerError> {
+        let deadline = self.pulls.front().map_or_else(Instant::now, |pull| pull.deadline);
+        tokio::select! {
+            biased;
+            message = self.inbox.next() => message.ok_or_else(|| BrokerError::new("the connection was closed")),
+            () = self.losses.next() => Err(BrokerError::new("NATS is gone")),
+            () = sleep_until(deadline) => Err(BrokerError::new("JetStream does not answer")),
+        }
+    }
+
+    /// Counts what came.
+    fn look_at(&mut self, message: Message) -> Came {
+        let Some(status) = message.status else {
+            if let Some(first) = self.pulls.front_mut() {
+                first.left = first.left.saturating_sub(1);
+                if first.left == 0 {
+                    self.pulls.pop_front();
+                }
+            }
+            return Came::Message(message);
+        };
+        if status == StatusCode::IDLE_HEARTBEAT {
+            return Came::End;
+        }
+        let number = message.subject.rsplit('.').next().and_then(|number| number.parse::<u64>().ok());
+        self.pulls.retain(|pull| Some(pull.number) != number);
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::TIMEOUT) {
+            return Came::End;
+        }
+        let description = message.description.unwrap_or_default();
+        Came::Wrong(BrokerError::new(format!("the consumer answers {status} {description}")))
+    }
+
+    /// Hands back what comes until all that was asked for has come or is given up.
+    async fn hand_back(&mut self, client: &Client) -> Result<(), BrokerError> {
+        let again = acknowledgement(Settlement::Retry { after: Duration::ZERO });
+        while !self.pulls.is_empty() {
+            let message = self.next().await?;
+            if let Came::Message(Message { reply: Some(reply), .. }) = self.look_at(message) {
+                client.publish(reply, again.clone()).await.map_err(BrokerError::new)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Source for NatsSource {
@@ -185,59 +220,31 @@ impl Source for NatsSource {
 
     fn close(&mut self) -> LocalBoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move {
-            let Ok(client) = self.shared.connection.connected() else { return Ok(()) };
-            if let Some(mut pull) = self.pull.take() {
-                while let Some(Some(Ok(message))) = pull.next().now_or_never() {
-                    if let Some(reply) = &message.reply {
-                        client.publish(reply.clone(), Bytes::from_static(b"-NAK")).await.map_err(BrokerError::new)?;
-                    }
-                }
+            if !self.ear.connection().is_used() {
+                return Ok(());
             }
-            // A message to ourselves comes back after the server has read what was sent before it. Bytes that were only
-            // written to the socket may get lost when the process ends.
-            let echo = async {
-                let inbox = client.new_inbox();
-                let mut answers = client.subscribe(inbox.clone()).await.map_err(BrokerError::new)?;
-                client.publish(inbox, Bytes::new()).await.map_err(BrokerError::new)?;
-                answers.next().await.map(drop).ok_or_else(|| BrokerError::new("the connection was closed"))
+            let closing = async {
+                let (client, _) = self.ear.connection().client().await?;
+                if let Some(mut open) = self.open.take()
+                    && !open.losses.any()
+                {
+                    open.hand_back(client).await?;
+                }
+                echo(client).await
             };
-            match timeout(FLUSH, echo).await {
-                Ok(echoed) => echoed,
+            match timeout(PULL_EXPIRES + FLUSH, closing).await {
+                Ok(closed) => closed,
                 Err(_) => Err(BrokerError::new("the last acknowledgements were not sent in time")),
             }
         })
     }
 }
 
-impl Acknowledger for NatsAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
-        Box::pin(async move {
-            let client = self.0.connection.connected()?;
-            for (receipt, settlement) in settlements {
-                let subject = Subject::from(&**receipt);
-                client.publish(subject, acknowledgement(*settlement)).await.map_err(BrokerError::new)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.0.patience.get()
-    }
-}
-
-/// The payload that says so (JetStream wire API, "Acknowledging messages").
-fn acknowledgement(settlement: Settlement) -> Bytes {
-    match settlement {
-        Settlement::Acknowledge => Bytes::from_static(b"+ACK"),
-        Settlement::InProgress => Bytes::from_static(b"+WPI"),
-        Settlement::Terminate => Bytes::from_static(b"+TERM"),
-        Settlement::Retry { after } if after.is_zero() => Bytes::from_static(b"-NAK"),
-        Settlement::Retry { after } => {
-            let mut text = String::from("-NAK ");
-            // Writing to a string does not fail.
-            let _ = write!(text, "{{\"delay\": {}}}", after.as_nanos());
-            Bytes::from(text)
-        }
-    }
+/// Returns after the server has read all that was sent before. Bytes that were only written to the socket may get lost when
+/// the process ends.
+async fn echo(client: &Client) -> Result<(), BrokerError> {
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.map_err(BrokerError::new)?;
+    client.publish(inbox, Bytes::new()).await.map_err(BrokerError::new)?;
+    answers.next().await.map(drop).ok_or_else(|| BrokerError::new("the connection was closed"))
 }

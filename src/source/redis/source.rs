@@ -52,7 +52,10 @@ struct Shared {
 pub struct RedisSource {
     shared: Rc<Shared>,
     /// Of its own, as reads block it.
-    reads: RedisConnection,
+    reads: Rc<RedisConnection>,
+    /// A read that has not been answered. It outlives a fetch that is dropped: what it is answered with belongs to this
+    /// consumer.
+    reading: Option<LocalBoxFuture<'static, Result<(Option<StreamReadReply>,), BrokerError>>>,
     group_exists: bool,
     /// When entries of dead consumers are looked for next.
     next_claim: Instant,
@@ -89,7 +92,8 @@ impl RedisSource {
     pub fn new(server: String, commands: Rc<RedisConnection>, settings: RedisSourceSettings) -> Self {
         Self {
             shared: Rc::new(Shared { settings, commands, again: RefCell::default() }),
-            reads: RedisConnection::new(server),
+            reads: Rc::new(RedisConnection::new(server)),
+            reading: None,
             group_exists: false,
             next_claim: Instant::now(),
             claim_from: "0-0".into(),
@@ -214,25 +218,49 @@ impl RedisSource {
 
     /// Reads entries that nobody was given yet.
     async fn read(&mut self, most: usize) -> Result<Vec<Delivery>, BrokerError> {
-        let settings = &self.shared.settings;
-        let waiting = self.shared.again.borrow().len();
+        if self.reading.is_none() {
+            let block = self.block();
+            let waiting = self.shared.again.borrow().len();
+            let room = self.shared.settings.max_waiting.saturating_sub(waiting).min(most);
+            if room == 0 {
+                sleep(block).await;
+                return Ok(Vec::new());
+            }
+            self.reading = Some(self.begin_read(room, block));
+        }
+        let entries = self.end_read().await?;
+        Ok(entries.into_iter().map(|entry| self.delivery(entry, 1)).collect())
+    }
+
+    /// How long a read may wait.
+    fn block(&self) -> Duration {
         let now = Instant::now();
         let next_again = self.shared.again.borrow().keys().next().map_or(BLOCK, |(due, _)| *due - now.min(*due));
         let block = BLOCK.min(next_again).min(self.next_claim.saturating_duration_since(now));
-        let block = block.max(Duration::from_millis(1));
-        let room = settings.max_waiting.saturating_sub(waiting).min(most);
-        if room == 0 {
-            sleep(block).await;
-            return Ok(Vec::new());
-        }
+        block.max(Duration::from_millis(1))
+    }
+
+    fn begin_read(
+        &self,
+        room: usize,
+        block: Duration,
+    ) -> LocalBoxFuture<'static, Result<(Option<StreamReadReply>,), BrokerError>> {
+        let settings = &self.shared.settings;
         let mut pipeline = redis::pipe();
         pipeline.cmd("XREADGROUP").arg("GROUP").arg(&settings.group).arg(&settings.consumer);
         pipeline.arg("COUNT").arg(room).arg("BLOCK").arg(block.as_millis() as u64);
         pipeline.arg("STREAMS").arg(&settings.stream).arg(">");
-        let answer = self.reads.query::<(Option<StreamReadReply>,)>(&pipeline, block).await;
+        let reads = Rc::clone(&self.reads);
+        Box::pin(async move { reads.query(&pipeline, block).await })
+    }
+
+    /// The entries that a read was answered with; none when there is no read.
+    async fn end_read(&mut self) -> Result<Vec<StreamId>, BrokerError> {
+        let Some(reading) = &mut self.reading else { return Ok(Vec::new()) };
+        let answer = reading.await;
+        self.reading = None;
         let (reply,) = answer.inspect_err(|_| self.group_exists = false)?;
-        let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
-        Ok(entries.map(|entry| self.delivery(entry, 1)).collect())
+        Ok(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect())
     }
 
     /// The field `payload` is the payload, other fields are headers. An entry without it is the object of its fields.
@@ -280,12 +308,13 @@ impl Source for RedisSource {
     /// Shows what waits here as not looked at for long, so that others take it over at once.
     fn close(&mut self) -> LocalBoxFuture<'_, Result<(), BrokerError>> {
         Box::pin(async move {
+            let read = self.end_read().await?;
             let waiting: Vec<_> = std::mem::take(&mut *self.shared.again.borrow_mut()).into_keys().collect();
-            if waiting.is_empty() {
+            if waiting.is_empty() && read.is_empty() {
                 return Ok(());
             }
             let mut pipeline = redis::pipe();
-            let ids = waiting.iter().map(|(_, id)| &**id);
+            let ids = waiting.iter().map(|(_, id)| &**id).chain(read.iter().map(|entry| &*entry.id));
             self.shared.touch(&mut pipeline, ids, self.shared.settings.patience);
             self.ask::<()>(&pipeline).await
         })
@@ -293,11 +322,15 @@ impl Source for RedisSource {
 }
 
 impl Acknowledger for RedisAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             let (mut done, mut running, mut again) = (Vec::new(), Vec::new(), Vec::new());
             let now = Instant::now();
-            for (receipt, settlement) in settlements {
+            for (delivery, settlement) in settlements {
+                let receipt = &delivery.receipt;
                 match settlement {
                     Settlement::Acknowledge | Settlement::Terminate => done.push(&**receipt),
                     Settlement::InProgress => running.push(&**receipt),

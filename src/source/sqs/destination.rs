@@ -24,6 +24,8 @@ const MAX_BODY_BYTES: usize = 1_000_000;
 const MAX_ATTRIBUTES: usize = 10;
 /// Longest error or cause in an attribute, in characters.
 const MAX_ATTRIBUTE_CHARACTERS: usize = 1024;
+/// What SQS says of messages that are longer than their queue takes.
+const TOO_LARGE: [&str; 2] = ["BatchRequestTooLong", "must be shorter than"];
 /// Longest `MessageDeduplicationId` and `MessageGroupId`, in characters.
 const MAX_ID_CHARACTERS: usize = 128;
 
@@ -40,6 +42,10 @@ pub struct SqsDestination {
 struct Message {
     body: String,
     attributes: Vec<(String, String)>,
+    /// By which FIFO queues recognise it.
+    id: String,
+    /// Whose order FIFO queues keep.
+    group: String,
 }
 
 impl SqsDestination {
@@ -51,18 +57,18 @@ impl SqsDestination {
 
     async fn send(&self, publications: &[Publication]) -> Vec<Result<(), BrokerError>> {
         let is_fifo = self.queue.address().is_fifo();
-        let mut batches: Vec<Vec<ObjectBuilder>> = Vec::new();
+        let mut batches: Vec<Vec<Message>> = Vec::new();
         let mut bytes = 0;
         for publication in publications {
             let message = Message::of(publication);
             bytes += message.size();
             match batches.last_mut() {
                 Some(batch) if batch.len() < MOST_OF_A_BATCH && bytes <= MAX_BATCH_BYTES => {
-                    batch.push(message.entry(publication, is_fifo));
+                    batch.push(message);
                 }
                 _ => {
                     bytes = message.size();
-                    batches.push(vec![message.entry(publication, is_fifo)]);
+                    batches.push(vec![message]);
                 }
             }
         }
@@ -71,32 +77,56 @@ impl SqsDestination {
         sent.buffered(if is_fifo { 1 } else { MOST_REQUESTS }).concat().await
     }
 
-    async fn send_batch(&self, batch: Vec<ObjectBuilder>) -> Vec<Result<(), BrokerError>> {
-        let count = batch.len();
-        match self.queue.batch("sendMessageBatch", batch).await {
+    async fn send_batch(&self, batch: Vec<Message>) -> Vec<Result<(), BrokerError>> {
+        let whole = self.send_entries(&batch).await;
+        let none = |answer: &Result<(), BrokerError>| answer.as_ref().is_err_and(BrokerError::is_too_large);
+        if batch.len() == 1 || !whole.iter().all(none) {
+            return whole;
+        }
+        // One of them is longer than the queue takes, which has taken none.
+        let mut answers = Vec::with_capacity(batch.len());
+        for message in batch.chunks(1) {
+            answers.extend(self.send_entries(message).await);
+        }
+        answers
+    }
+
+    async fn send_entries(&self, batch: &[Message]) -> Vec<Result<(), BrokerError>> {
+        let is_fifo = self.queue.address().is_fifo();
+        let entries = batch.iter().map(|message| message.entry(is_fifo)).collect();
+        match self.queue.batch("sendMessageBatch", entries).await {
             Ok(results) => {
-                let refused = |refusal: Refusal| BrokerError::new(refusal.reason);
+                let refused = |refusal: Refusal| refused(&refusal.reason);
                 results.into_iter().map(|result| result.map_err(refused)).collect()
             }
-            Err(error) => vec![Err(error); count],
+            Err(error) => vec![Err(refused(&error.to_string())); batch.len()],
         }
     }
 }
 
 impl Message {
     fn of(publication: &Publication) -> Self {
+        let known = publication.id();
+        let mut attributes: Vec<_> = known.iter().map(|id| ("Expressway-Id".to_owned(), id.clone())).collect();
+        // What has no id may be told apart from what has the same content: a new id each time.
+        let id = known.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
+        let group = publication.delivery.key.as_ref().filter(|key| !key.is_empty()).unwrap_or(&id).clone();
+        let body = Self::original(publication, &mut attributes);
+        let body = body.unwrap_or_else(|| sendable(&publication.to_json()));
+        Self { body, attributes, id, group }
+    }
+
+    /// The body of a dead letter that is the original, with attributes that say what happened. `None` for a record, which can
+    /// hold any bytes and says by itself what the attributes would, and for a result.
+    fn original(publication: &Publication, attributes: &mut Vec<(String, String)>) -> Option<String> {
+        let Body::DeadLetter { error, cause } = &publication.body else { return None };
         let delivery = &publication.delivery;
-        let mut attributes: Vec<_> = publication.id().map(|id| ("Expressway-Id".to_owned(), id)).into_iter().collect();
-        let Body::DeadLetter { error, cause } = &publication.body else {
-            return Self { body: sendable(&publication.to_json()), attributes };
-        };
-        let original = std::str::from_utf8(&delivery.payload).ok();
+        let (original, whole) = publication.original();
+        let original = std::str::from_utf8(&original).ok();
         let original =
             original.filter(|text| (1..=MAX_BODY_BYTES).contains(&text.len()) && text.chars().all(is_sendable));
-        let Some(original) = original else {
-            // A record, which can hold any bytes, and says by itself what the attributes would.
-            return Self { body: sendable(&publication.to_json()), attributes };
-        };
+        let original = original?.to_owned();
+        let length = if whole { String::new() } else { delivery.payload.len().to_string() };
         let deliveries = delivery.deliveries.to_string();
         let facts = [
             ("Error", error.as_str()),
@@ -104,6 +134,7 @@ impl Message {
             ("Subject", &delivery.subject),
             ("Sequence", &delivery.sequence),
             ("Deliveries", &deliveries),
+            ("Original-Bytes", &length),
         ];
         // An empty attribute would be refused.
         let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
@@ -111,7 +142,7 @@ impl Message {
         let headers = delivery.headers.iter().filter(|(name, value)| is_attribute_name(name) && !value.is_empty());
         let room = MAX_ATTRIBUTES - attributes.len();
         attributes.extend(headers.take(room).map(|(name, value)| (name.clone(), attribute(value))));
-        Self { body: original.to_owned(), attributes }
+        Some(original)
     }
 
     /// What it counts for in a batch.
@@ -120,23 +151,29 @@ impl Message {
         self.body.len() + attributes.sum::<usize>()
     }
 
-    fn entry(self, publication: &Publication, is_fifo: bool) -> ObjectBuilder {
+    fn entry(&self, is_fifo: bool) -> ObjectBuilder {
         let mut entry = ObjectBuilder::with_capacity(5);
-        entry.push("MessageBody".into(), self.body.into());
+        entry.push("MessageBody".into(), self.body.as_str().into());
         if !self.attributes.is_empty() {
-            let attributes = self.attributes.into_iter().map(|(name, value)| {
-                (name, Value::object([("DataType", Value::from("String")), ("StringValue", value.into())]))
+            let attributes = self.attributes.iter().map(|(name, value)| {
+                let value = Value::from(value.as_str());
+                (name.as_str(), Value::object([("DataType", Value::from("String")), ("StringValue", value)]))
             });
             entry.push("MessageAttributes".into(), Value::object(attributes));
         }
         if is_fifo {
-            // What has no id may be told apart from what has the same content: a new id each time.
-            let id = publication.id().unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
-            let group = publication.delivery.key.as_ref().filter(|key| !key.is_empty()).unwrap_or(&id);
-            entry.push("MessageGroupId".into(), identifier(group).into());
-            entry.push("MessageDeduplicationId".into(), identifier(&id).into());
+            entry.push("MessageGroupId".into(), identifier(&self.group).into());
+            entry.push("MessageDeduplicationId".into(), identifier(&self.id).into());
         }
         entry
+    }
+}
+
+fn refused(reason: &str) -> BrokerError {
+    if TOO_LARGE.iter().any(|words| reason.contains(words)) {
+        BrokerError::too_large(reason)
+    } else {
+        BrokerError::new(reason)
     }
 }
 
@@ -209,11 +246,11 @@ mod tests {
             deliveries: 3,
             lag: None,
         };
-        Publication { delivery: Rc::new(delivery), single: true, body }
+        Publication { delivery: Rc::new(delivery), single: true, body, cut_to: None }
     }
 
     fn sent(publication: &Publication, is_fifo: bool) -> String {
-        Message::of(publication).entry(publication, is_fifo).finish().to_json()
+        Message::of(publication).entry(is_fifo).finish().to_json()
     }
 
     #[test]

@@ -256,10 +256,14 @@ impl Source for SqsSource {
 }
 
 impl Acknowledger for SqsAcknowledger {
-    fn settle<'a>(&'a self, settlements: &'a [(Receipt, Settlement)]) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
+    fn settle<'a>(
+        &'a self,
+        settlements: &'a [(Rc<Delivery>, Settlement)],
+    ) -> LocalBoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
             let (mut done, mut changed) = (Vec::new(), Vec::new());
-            for (receipt, settlement) in settlements {
+            for (delivery, settlement) in settlements {
+                let receipt = &delivery.receipt;
                 match settlement {
                     Settlement::Acknowledge | Settlement::Terminate => done.push(receipt),
                     Settlement::InProgress => changed.push((receipt, self.0.visibility)),

@@ -122,6 +122,7 @@ pub(super) fn refused(form: Form, error: &NestedError, parameters: &Parameters) 
             service_error(form, "StateMachineTypeNotSupported", message)
         }
         NestedError::InvalidName(message) => service_error(form, "InvalidName", message),
+        NestedError::TestCase(message) => service_error(form, "ValidationException", message),
         NestedError::Refused => service_error(form, "ThrottlingException", "Rate exceeded"),
     }
 }
@@ -129,8 +130,8 @@ pub(super) fn refused(form: Form, error: &NestedError, parameters: &Parameters) 
 /// An error of Step Functions in the words of the Java SDK that the integration uses.
 pub(super) fn service_error(form: Form, code: &str, message: &str) -> TaskError {
     let request_id = uuid_text(fastrand::u128(..));
-    // Throttling is a code of all services, which the SDKs have no class of this service for.
-    let modelled = code != "ThrottlingException";
+    // Codes of all services, which the SDKs have no class of this service for.
+    let modelled = !matches!(code, "ThrottlingException" | "ValidationException");
     if form == Form::Optimized {
         let class = if modelled { format!("{code}Exception") } else { "AWSStepFunctionsException".to_owned() };
         let cause = format!(

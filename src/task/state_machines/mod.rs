@@ -65,6 +65,8 @@ pub enum NestedError {
     NotExpress,
     /// The message about a name that no execution can have.
     InvalidName(String),
+    /// The message about a test case that the ARN names and that cannot be run.
+    TestCase(String),
     /// Too many executions are in flight, or none are started any more.
     Refused,
 }

@@ -1,26 +1,12 @@
 //! What a call of a function costs: W4 against W1, in turns, so that whatever else the machine does meets both.
 
 use super::{Figures, on_shards, start_of};
-use crate::clock::RunClock;
+use crate::command::in_turns::{Contender, TURNS, compare, here};
 use crate::failure::{Context, Failure};
-use crate::report::median;
-use crate::workload::{BuiltIn, Workload};
-use expressway::registry::StateMachineRecord;
+use crate::workload::BuiltIn;
 use expressway::runtime::{RuntimeBuilder, Shard, Started};
 use expressway::{Runtime, Value};
 use std::sync::Arc;
-
-/// Executions of one workload before it is the other's turn.
-const IN_A_ROW: u32 = 1000;
-/// Turns of each workload.
-const TURNS: usize = 60;
-
-/// One workload and its machine.
-#[derive(Clone)]
-struct Contender {
-    machine: Arc<StateMachineRecord>,
-    input: String,
-}
 
 pub(super) fn measure() -> Result<Figures, Failure> {
     let function = measure_with(|builder| builder.task_fn("echo", Ok))?;
@@ -52,20 +38,14 @@ struct Times {
 /// Both workloads on this thread, and on a shard's, with a handler of Task states.
 fn measure_with(handler: impl Fn(RuntimeBuilder) -> RuntimeBuilder) -> Result<Times, Failure> {
     let runtime = handler(Runtime::builder().shards(1)).build().context(|| "starting the runtime".to_owned())?;
-    let publish = |built_in: BuiltIn| {
-        let Workload { name, definition, input } = built_in.workload();
-        let published = runtime.publish(&name, &definition);
-        published.map(|machine| Contender { machine, input }).map_err(|error| Failure::new(error.to_string()))
-    };
+    let publish = |built_in: BuiltIn| Contender::publish(&runtime, &built_in.workload());
     let (w1, w4) = (publish(BuiltIn::W1)?, publish(BuiltIn::W4)?);
-    let here = |contender: &Contender, input| {
-        runtime.start_sync(&contender.machine, input).ok().and_then(|completion| completion.try_ended().ok())
-    };
-    let (w1_us, w4_us) = compare(&w1, &w4, here)?;
+    let here = |contender: &Contender, input| here(&runtime, contender, input);
+    let (w1_us, w4_us) = compare(&w1, &w4, TURNS, here)?;
     let on_shard = on_shards(&runtime, move |shard, sender| {
         let (w1, w4) = (w1.clone(), w4.clone());
         Box::pin(async move {
-            let result = compare(&w1, &w4, |contender, input| on_shard(&shard, contender, input));
+            let result = compare(&w1, &w4, TURNS, |contender, input| on_shard(&shard, contender, input));
             // The receiver waits longer than this takes.
             let _ = sender.send(result);
         })
@@ -76,34 +56,8 @@ fn measure_with(handler: impl Fn(RuntimeBuilder) -> RuntimeBuilder) -> Result<Ti
 
 fn on_shard(shard: &Shard, contender: &Contender, input: Value) -> Option<expressway::model::execution::Outcome> {
     let program = contender.machine.program.as_ref()?;
-    match shard.start_sync(program, start_of(shard, &contender.machine, input, None)).ok()? {
+    match shard.start_sync(Arc::clone(program), start_of(shard, &contender.machine, input, None)).ok()? {
         Started::Ended(outcome) => Some(outcome),
         Started::Running(_) => None,
     }
-}
-
-/// Microseconds of one execution of each: medians of turns.
-fn compare(
-    w1: &Contender,
-    w4: &Contender,
-    run: impl Fn(&Contender, Value) -> Option<expressway::model::execution::Outcome>,
-) -> Result<(f64, f64), Failure> {
-    let mut text = Vec::new();
-    let mut turn = |contender: &Contender| {
-        let clock = RunClock::start();
-        for _ in 0..IN_A_ROW {
-            let input = Value::parse(&contender.input).context(|| "the input".to_owned())?;
-            let outcome = run(contender, input).ok_or_else(|| Failure::new("an execution did not end at once"))?;
-            let output = outcome.output.ok_or_else(|| Failure::new("an execution failed"))?;
-            text.clear();
-            output.write_json(&mut text);
-        }
-        Ok::<_, Failure>(clock.elapsed_ns() as f64 / 1e3 / f64::from(IN_A_ROW))
-    };
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        first.push(turn(w1)?);
-        second.push(turn(w4)?);
-    }
-    median(&first).zip(median(&second)).ok_or_else(|| Failure::new("there were no turns"))
 }

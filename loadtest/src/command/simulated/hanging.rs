@@ -72,7 +72,7 @@ fn turn(
                 }
                 let Some(program) = machine.program.as_ref() else { break };
                 let start = start_of(&shard, &machine, Value::from("order"), Some(&test_case));
-                if let Ok(Started::Running(completion)) = shard.start_sync(program, start) {
+                if let Ok(Started::Running(completion)) = shard.start_sync(Arc::clone(program), start) {
                     let latencies = Rc::clone(&latencies);
                     tokio::task::spawn_local(async move {
                         if completion.await.is_ok_and(|outcome| outcome.output.is_some()) {

@@ -180,6 +180,7 @@ fn start_of(shard: &Shard, machine: &StateMachineRecord, input: Value, test_case
         synchronous: true,
         depth: 0,
         test_case: test_case.cloned(),
+        start_time_ms: None,
     }
 }
 

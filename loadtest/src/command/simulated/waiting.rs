@@ -42,7 +42,7 @@ pub(super) fn measure(count: usize, latency_ms: usize) -> Result<Figures, Failur
             for number in 0..count / shards {
                 let input = Value::object([("order", Value::from(number))]);
                 let Some(program) = machine.program.as_ref() else { break };
-                match shard.start_sync(program, start_of(&shard, &machine, input, Some(&test_case))) {
+                match shard.start_sync(Arc::clone(program), start_of(&shard, &machine, input, Some(&test_case))) {
                     Ok(Started::Running(completion)) => completions.push(completion),
                     _ => found.wrong += 1,
                 }

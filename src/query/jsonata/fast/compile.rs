@@ -6,7 +6,11 @@ use super::{
     function::Function,
     node::{Arithmetic, Comparison, Fields, Key, Node, Over, Predicate, Root, Select, Source, Step},
 };
-use crate::{Value, query::jsonata::functions, value::Text};
+use crate::{
+    Value,
+    query::jsonata::{convert, functions},
+    value::{ObjectBuilder, Text},
+};
 
 /// Most slots of one program.
 const MAX_SLOTS: usize = 256;
@@ -70,12 +74,7 @@ impl Compiler {
                     None => Node::Undefined,
                 },
             ])),
-            AstNode::Array(items) => Node::Array(
-                items
-                    .iter()
-                    .map(|item| Some((self.node(item)?, matches!(item, AstNode::Array(_)))))
-                    .collect::<Option<_>>()?,
-            ),
+            AstNode::Array(items) => Node::Array(self.items(items)?),
             AstNode::Object(pairs) => self.object(pairs)?,
             AstNode::Block(items) => self.block(items)?,
             AstNode::FunctionApplication(inner) => self.node(inner)?,
@@ -116,13 +115,36 @@ impl Compiler {
             BinaryOp::In => Some(Node::In(self.pair(left, right)?)),
             BinaryOp::And => Some(Node::And(self.pair(left, right)?)),
             BinaryOp::Or => Some(Node::Or(self.pair(left, right)?)),
-            BinaryOp::Concatenate => Some(Node::Concatenate(self.pair(left, right)?)),
+            BinaryOp::Concatenate => {
+                let mut operands = Vec::new();
+                self.operands(left, &mut operands)?;
+                self.operands(right, &mut operands)?;
+                Some(Node::Concatenate(operands.into()))
+            }
             BinaryOp::ChainPipe => match right {
                 AstNode::Function { name, args, is_builtin: true } => self.call(name, Some(left), args),
                 _ => None,
             },
             _ => None,
         }
+    }
+
+    /// The operands of nested `&`, in order.
+    fn operands(&mut self, node: &AstNode, operands: &mut Vec<Node>) -> Option<()> {
+        match node {
+            AstNode::Binary { op: BinaryOp::Concatenate, lhs, rhs } => {
+                self.operands(lhs, operands)?;
+                self.operands(rhs, operands)
+            }
+            node => {
+                operands.push(self.node(node)?);
+                Some(())
+            }
+        }
+    }
+
+    fn items(&mut self, items: &[AstNode]) -> Option<Box<[(Node, bool)]>> {
+        items.iter().map(|item| Some((self.node(item)?, matches!(item, AstNode::Array(_))))).collect()
     }
 
     fn object(&mut self, pairs: &[(AstNode, AstNode)]) -> Option<Node> {
@@ -142,7 +164,7 @@ impl Compiler {
             };
             compiled.push((key, self.node(value)?));
         }
-        Some(Node::Object(compiled.into()))
+        Some(constant_object(&compiled).map_or_else(|| Node::Object(compiled.into()), Node::Constant))
     }
 
     /// Variables are bound by the items of blocks only; elsewhere `:=` is not of the subset.
@@ -171,6 +193,9 @@ impl Compiler {
         let args: Vec<&AstNode> = piped.into_iter().chain(args).collect();
         if let ("map" | "filter", [array, function]) = (name, args.as_slice()) {
             return self.over(name == "map", array, function);
+        }
+        if let ("merge", [AstNode::Array(items)]) = (name, args.as_slice()) {
+            return Some(Node::Merge(self.items(items)?));
         }
         let function = Function::named(name, args.len())?;
         Some(Node::Call(function, args.into_iter().map(|arg| self.node(arg)).collect::<Option<_>>()?))
@@ -253,6 +278,24 @@ impl Compiler {
         };
         stages.iter().map(predicate).collect()
     }
+}
+
+/// The object of an object constructor with nothing but literals.
+fn constant_object(pairs: &[(Key, Node)]) -> Option<Value> {
+    let mut object = ObjectBuilder::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        let Key::Literal(key) = key else { return None };
+        object.push(
+            key.clone(),
+            match value {
+                Node::Literal(value) | Node::Constant(value) => value.clone(),
+                Node::Bool(flag) => Value::from(*flag),
+                Node::Number(number) if number.is_finite() => convert::number_value(*number),
+                _ => return None,
+            },
+        );
+    }
+    Some(object.finish())
 }
 
 /// Whether an expression gives a truth value, or nothing.

@@ -24,37 +24,102 @@ pub(super) enum Data<'a> {
     List(Rc<List<'a>>),
 }
 
+/// What a path of names or a literal gives: nothing that would have to be given back.
+#[derive(Clone, Copy)]
+pub(super) enum Leaf<'a> {
+    Undefined,
+    Number(f64),
+    Value(ValueRef<'a>),
+}
+
+impl<'a> Leaf<'a> {
+    #[inline]
+    pub(super) fn kind(self) -> Kind<'a> {
+        match self {
+            Leaf::Undefined => Kind::Undefined,
+            Leaf::Number(number) => Kind::Number(number),
+            Leaf::Value(value) => Kind::of(value),
+        }
+    }
+}
+
+impl<'a> From<Leaf<'a>> for Data<'a> {
+    #[inline]
+    fn from(leaf: Leaf<'a>) -> Self {
+        match leaf {
+            Leaf::Undefined => Data::Undefined,
+            Leaf::Number(number) => Data::Number(number),
+            Leaf::Value(value) => Data::Borrowed(value),
+        }
+    }
+}
+
+/// Items of an array that is being built, or was. All of this thread's are counted.
+#[derive(Default)]
+pub(super) struct Items<'a>(Vec<Data<'a>>);
+
 /// An array that was built.
 pub(super) struct List<'a> {
-    items: Vec<Data<'a>>,
+    items: Items<'a>,
     /// Whether it is a sequence, as paths and functions give: of one item it is that item, of none it is nothing.
     is_sequence: bool,
 }
 
 thread_local! {
-    /// Items of all lists of this thread's evaluation.
+    /// Items of all arrays of this thread's evaluation.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-impl<'a> List<'a> {
-    fn new(items: Vec<Data<'a>>, is_sequence: bool) -> Rc<Self> {
-        HELD.set(HELD.get() + items.len());
-        Rc::new(List { items, is_sequence })
+impl<'a> Items<'a> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
     }
 
-    /// How many items the lists of this thread's evaluation have.
-    pub(super) fn held() -> usize {
-        HELD.get()
+    #[inline]
+    pub(super) fn push(&mut self, item: Data<'a>) {
+        HELD.set(HELD.get() + 1);
+        self.0.push(item);
     }
 
-    pub(super) fn items(&self) -> &[Data<'a>] {
-        &self.items
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn as_slice(&self) -> &[Data<'a>] {
+        &self.0
+    }
+
+    /// The items; they are counted no more.
+    pub(super) fn take(mut self) -> Vec<Data<'a>> {
+        HELD.set(HELD.get() - self.0.len());
+        std::mem::take(&mut self.0)
+    }
+
+    /// Memory of the items of all arrays of this thread's evaluation, in bytes. Arrays that grow take up to twice what they
+    /// hold.
+    pub(super) fn held_bytes() -> usize {
+        HELD.get() * size_of::<Data<'_>>() * 2
     }
 }
 
-impl Drop for List<'_> {
+impl Drop for Items<'_> {
     fn drop(&mut self) {
-        HELD.set(HELD.get() - self.items.len());
+        HELD.set(HELD.get() - self.0.len());
+    }
+}
+
+impl<'a> List<'a> {
+    fn new(items: Items<'a>, is_sequence: bool) -> Rc<Self> {
+        Rc::new(List { items, is_sequence })
+    }
+
+    pub(super) fn items(&self) -> &[Data<'a>] {
+        &self.items.0
+    }
+
+    #[cold]
+    fn first(&self) -> Data<'a> {
+        self.items.0.first().cloned().unwrap_or(Data::Undefined)
     }
 }
 
@@ -69,12 +134,26 @@ pub(super) enum Kind<'d> {
     Object,
 }
 
+impl<'d> Kind<'d> {
+    #[inline]
+    fn of(value: ValueRef<'d>) -> Self {
+        match value.view() {
+            View::Null => Kind::Null,
+            View::Bool(flag) => Kind::Bool(flag),
+            View::Number(number) => Kind::Number(number.as_f64()),
+            View::String(text) => Kind::Text(text),
+            View::Array(_) => Kind::Array,
+            View::Object(_) => Kind::Object,
+        }
+    }
+}
+
 impl<'a> Data<'a> {
-    pub(super) fn sequence(items: Vec<Data<'a>>) -> Self {
+    pub(super) fn sequence(items: Items<'a>) -> Self {
         Data::List(List::new(items, true))
     }
 
-    pub(super) fn array(items: Vec<Data<'a>>) -> Self {
+    pub(super) fn array(items: Items<'a>) -> Self {
         Data::List(List::new(items, false))
     }
 
@@ -85,30 +164,20 @@ impl<'a> Data<'a> {
     /// What the expression around it sees of a sequence.
     #[inline]
     pub(super) fn collapsed(self) -> Self {
-        match self {
-            Data::List(list) if list.is_sequence && list.items.len() < 2 => {
-                list.items.first().cloned().unwrap_or(Data::Undefined)
-            }
-            other => other,
+        match &self {
+            Data::List(list) if list.is_sequence && list.items.len() < 2 => list.first(),
+            _ => self,
         }
     }
 
     pub(super) fn kind(&self) -> Kind<'_> {
-        let value = match self {
-            Data::Undefined => return Kind::Undefined,
-            Data::Number(number) => return Kind::Number(*number),
-            Data::Bool(flag) => return Kind::Bool(*flag),
-            Data::List(_) => return Kind::Array,
-            Data::Borrowed(value) => *value,
-            Data::Owned(value) => value.as_ref(),
-        };
-        match value.view() {
-            View::Null => Kind::Null,
-            View::Bool(flag) => Kind::Bool(flag),
-            View::Number(number) => Kind::Number(number.as_f64()),
-            View::String(text) => Kind::Text(text),
-            View::Array(_) => Kind::Array,
-            View::Object(_) => Kind::Object,
+        match self {
+            Data::Undefined => Kind::Undefined,
+            Data::Number(number) => Kind::Number(*number),
+            Data::Bool(flag) => Kind::Bool(*flag),
+            Data::List(_) => Kind::Array,
+            Data::Borrowed(value) => Kind::of(*value),
+            Data::Owned(value) => Kind::of(value.as_ref()),
         }
     }
 
@@ -143,7 +212,9 @@ impl<'a> Data<'a> {
     #[inline]
     pub(super) fn for_each(&self, mut visit: impl FnMut(usize, Data<'a>) -> Result<(), Halt>) -> Result<(), Halt> {
         match self {
-            Data::List(list) => list.items.iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone())),
+            Data::List(list) => {
+                list.items().iter().enumerate().try_for_each(|(place, item)| visit(place, item.clone()))
+            }
             Data::Borrowed(value) => match value.as_array() {
                 Some(array) => {
                     array.iter().enumerate().try_for_each(|(place, item)| visit(place, Data::Borrowed(item)))
@@ -171,7 +242,7 @@ impl<'a> Data<'a> {
     /// The item of an array; anything else is an array of one.
     pub(super) fn item(&self, index: usize) -> Data<'a> {
         let found = match self {
-            Data::List(list) => list.items.get(index).cloned(),
+            Data::List(list) => list.items().get(index).cloned(),
             Data::Borrowed(value) => match value.as_array() {
                 Some(array) => array.get(index).map(Data::Borrowed),
                 None => (index == 0).then(|| self.clone()),
@@ -186,7 +257,7 @@ impl<'a> Data<'a> {
     }
 
     /// Appends the items of an array, or the one value.
-    pub(super) fn append_to(self, out: &mut Vec<Data<'a>>, meter: &mut Meter) -> Result<(), Halt> {
+    pub(super) fn append_to(self, out: &mut Items<'a>, meter: &mut Meter) -> Result<(), Halt> {
         if !self.is_array() {
             out.push(self);
             return meter.item(out.len());
@@ -222,7 +293,7 @@ impl<'a> Data<'a> {
     /// The recursion is bounded by the depth of data and of the expression.
     #[cold]
     fn lookup_items(&self, name: &str, meter: &mut Meter) -> Result<Data<'a>, Halt> {
-        let mut found = Vec::new();
+        let mut found = Items::default();
         meter.charge(self.len())?;
         self.for_each(|_, item| {
             match item.lookup(name, meter)? {
@@ -297,12 +368,12 @@ impl<'a> Data<'a> {
                 let mut array = ArrayBuilder::with_capacity(list.items.len());
                 match Rc::get_mut(&mut list) {
                     Some(owned) => {
-                        for item in &mut owned.items {
+                        for item in &mut owned.items.0 {
                             array.push(std::mem::replace(item, Data::Undefined).into_value(meter)?);
                         }
                     }
                     None => {
-                        for item in &list.items {
+                        for item in list.items() {
                             array.push(item.clone().into_value(meter)?);
                         }
                     }
@@ -316,10 +387,10 @@ impl<'a> Data<'a> {
 
 /// A container that was just built. What is shared in it takes no memory, but whoever walks it walks all of it.
 pub(super) fn bounded(container: Value) -> Result<Value, Halt> {
-    if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(container) }
+    if container.json_size() > limits::MAX_WALKED_BYTES { Err(Halt::memory()) } else { Ok(container) }
 }
 
-fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {
+pub(super) fn values_equal(left: ValueRef<'_>, right: ValueRef<'_>, meter: &mut Meter) -> Result<bool, Halt> {
     meter.charge(1)?;
     Ok(match (left.view(), right.view()) {
         (View::Number(left), View::Number(right)) => left.as_f64() == right.as_f64(),

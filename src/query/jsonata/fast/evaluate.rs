@@ -1,9 +1,11 @@
 //! Running a program.
 
+use std::cell::Cell;
+
 use super::{
-    Halt,
-    data::{Data, Kind, List, bounded},
-    function::Function,
+    Halt, Stop,
+    data::{Data, Items, Kind, Leaf, bounded, values_equal},
+    function::{Function, Merge},
     node::{Arithmetic, Comparison, Key, Node, Over, Source},
     text,
 };
@@ -40,7 +42,7 @@ impl Meter {
     #[inline]
     pub(super) fn item(&mut self, length: usize) -> Result<(), Halt> {
         if length > limits::MAX_SEQUENCE_ITEMS {
-            return Err(Halt::Limit(limits::memory()));
+            return Err(Halt::memory());
         }
         self.charge(1)
     }
@@ -48,26 +50,73 @@ impl Meter {
     /// Charges memory, in bytes.
     pub(super) fn built(&mut self, bytes: usize) -> Result<(), Halt> {
         self.bytes += bytes;
-        if self.bytes > limits::MAX_BUILT_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(()) }
+        self.within()
+    }
+
+    fn within(&self) -> Result<(), Halt> {
+        if self.bytes + Items::held_bytes() > limits::MAX_BUILT_BYTES { Err(Halt::memory()) } else { Ok(()) }
+    }
+
+    /// Milliseconds since the first look.
+    #[cold]
+    fn spent_ms(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.monotonic_us() / 1000)
     }
 
     #[cold]
     fn look(&mut self) -> Result<(), Halt> {
         self.next_look = self.steps + STEPS_PER_LOOK;
         let elapsed_us = self.clock.get_or_insert_with(SystemClock::new).monotonic_us();
-        if List::held() > limits::MAX_HELD_ITEMS {
-            return Err(Halt::Limit(limits::memory()));
-        }
+        self.within()?;
         if elapsed_us > limits::MAX_EVALUATION_MS * 1000 {
-            return Err(Halt::Limit(limits::timeout()));
+            return Err(Halt::timeout());
         }
         Ok(())
     }
 }
 
+/// Memory of an object, without its members.
+const OBJECT_BYTES: usize = 96;
+/// Most bytes of the buffer that a thread keeps for texts in the making.
+const MAX_KEPT_BYTES: usize = 4096;
+
+thread_local! {
+    static KEPT: Cell<String> = const { Cell::new(String::new()) };
+}
+
+impl Comparison {
+    /// `None` with nothing on a side.
+    #[inline]
+    fn holds(self, left: Kind<'_>, right: Kind<'_>) -> Result<Option<bool>, Halt> {
+        let ordering = match (left, right) {
+            (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
+            (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
+            (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
+            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(None),
+            _ => return Err(Halt::Base),
+        };
+        Ok(Some(ordering.is_some_and(|ordering| match self {
+            Comparison::Less => ordering.is_lt(),
+            Comparison::LessOrEqual => ordering.is_le(),
+            Comparison::Greater => ordering.is_gt(),
+            Comparison::GreaterOrEqual => ordering.is_ge(),
+        })))
+    }
+}
+
+/// An operand of arithmetic; `None` when it is nothing.
+#[inline]
+fn operand(kind: &Kind<'_>) -> Result<Option<f64>, Halt> {
+    match kind {
+        Kind::Undefined => Ok(None),
+        Kind::Number(number) if number.is_finite() => Ok(Some(*number)),
+        _ => Err(Halt::Base),
+    }
+}
+
 /// One evaluation of a program.
 pub(super) struct Evaluator<'a, E> {
-    environment: &'a E,
+    pub(super) environment: &'a E,
     pub(super) slots: Vec<Data<'a>>,
     pub(super) meter: Meter,
 }
@@ -79,13 +128,22 @@ impl Node {
 }
 
 impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
+    #[inline]
     pub(super) fn new(environment: &'a E, slots: usize) -> Self {
         let meter = Meter { next_look: STEPS_PER_LOOK, ..Meter::default() };
-        Self { environment, slots: vec![Data::Undefined; slots], meter }
+        let slots = if slots == 0 { Vec::new() } else { vec![Data::Undefined; slots] };
+        Self { environment, slots, meter }
     }
 
     /// Evaluates the whole expression.
-    pub(super) fn run(mut self, node: &'a Node) -> Result<Evaluated, Halt> {
+    pub(super) fn run(mut self, node: &'a Node) -> Result<Evaluated, Stop> {
+        self.result(node).map_err(|halt| match halt {
+            Halt::Base => Stop::Base { spent_ms: self.meter.spent_ms() },
+            Halt::Limit(error) => Stop::Limit(error),
+        })
+    }
+
+    fn result(&mut self, node: &'a Node) -> Result<Evaluated, Halt> {
         let context = self.environment.document().map_or(Data::Undefined, |document| Data::Borrowed(document.as_ref()));
         // The base wraps an array here in a way that only tests ask for.
         if context.is_array() {
@@ -97,7 +155,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 let is_built = matches!(result, Data::Owned(_) | Data::List(_));
                 let value = result.into_value(&mut self.meter)?;
                 if is_built && value.json_size() > limits::MAX_RESULT_BYTES {
-                    return Err(Halt::Limit(limits::memory()));
+                    return Err(Halt::memory());
                 }
                 Ok(Evaluated::Value(value))
             }
@@ -115,6 +173,9 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         self.meter.charge(1)?;
         match node {
             Node::Literal(value) => Ok(Data::Borrowed(value.as_ref())),
+            // The items of an array are grouped by keys.
+            Node::Constant(_) if context.is_array() => Err(Halt::Base),
+            Node::Constant(object) => Ok(Data::Borrowed(object.as_ref())),
             Node::Number(number) => Ok(Data::Number(*number)),
             Node::Bool(flag) => Ok(Data::Bool(*flag)),
             Node::Undefined => Ok(Data::Undefined),
@@ -142,7 +203,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 self.evaluate(branch, context)
             }
             Node::Array(items) => {
-                let mut array = Vec::with_capacity(items.len());
+                let mut array = Items::with_capacity(items.len());
                 for (item, is_constructor) in items {
                     match self.evaluate(item, context)? {
                         Data::Undefined => {}
@@ -186,6 +247,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     function.call(&values, &mut self.meter)
                 }
             },
+            Node::Merge(items) => self.merge(items, context),
             Node::Map(over) => self.over(over, context, |result, _, _| Ok(Some(result))),
             Node::Filter(over) => self
                 .over(over, context, |result, item, meter| Ok(if result.is_true(meter)? { Some(item) } else { None })),
@@ -194,16 +256,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     #[inline]
     pub(super) fn source(&self, source: &'a Source) -> Data<'a> {
-        let environment = self.environment;
-        let value = match source {
-            Source::Document => environment.document(),
-            Source::Input => environment.input(),
-            Source::Result => environment.result(),
-            Source::ErrorOutput => environment.error_output(),
-            Source::Context => environment.context(),
-            Source::Variable(name) => environment.variable(name),
-        };
-        value.map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
+        source.of(self.environment).map_or(Data::Undefined, |value| Data::Borrowed(value.as_ref()))
     }
 
     /// Whether an expression gives something true.
@@ -224,14 +277,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     /// A number, or `None` for nothing.
     fn number(&mut self, node: &'a Node, context: &Data<'a>) -> Result<Option<f64>, Halt> {
-        if let Node::Number(number) = node {
-            return Ok(Some(*number));
+        if let Some(leaf) = self.leaf(node, context) {
+            self.meter.charge(1)?;
+            return operand(&leaf.kind());
         }
-        match self.evaluate(node, context)?.kind() {
-            Kind::Undefined => Ok(None),
-            Kind::Number(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(Halt::Base),
-        }
+        operand(&self.evaluate(node, context)?.kind())
     }
 
     fn arithmetic(&mut self, op: Arithmetic, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
@@ -248,24 +298,29 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 
     /// `None` with nothing on a side.
     fn compare(&mut self, op: Comparison, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Option<bool>, Halt> {
+        if let Some((left, right)) = self.leaves(operands, context)? {
+            return op.holds(left.kind(), right.kind());
+        }
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
-        let ordering = match (left.kind(), right.kind()) {
-            (Kind::Number(left), Kind::Number(right)) => left.partial_cmp(&right),
-            (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(right)),
-            (Kind::Undefined, Kind::Number(_) | Kind::Text(_) | Kind::Undefined)
-            | (Kind::Number(_) | Kind::Text(_), Kind::Undefined) => return Ok(None),
-            _ => return Err(Halt::Base),
-        };
-        Ok(Some(ordering.is_some_and(|ordering| match op {
-            Comparison::Less => ordering.is_lt(),
-            Comparison::LessOrEqual => ordering.is_le(),
-            Comparison::Greater => ordering.is_gt(),
-            Comparison::GreaterOrEqual => ordering.is_ge(),
-        })))
+        op.holds(left.kind(), right.kind())
+    }
+
+    /// Both operands, when they are paths of names or literals.
+    #[inline]
+    fn leaves(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Option<(Leaf<'a>, Leaf<'a>)>, Halt> {
+        self.meter.charge(operands.len())?;
+        Ok(self.leaf(&operands[0], context).zip(self.leaf(&operands[1], context)))
     }
 
     /// `=` and `!=`: with nothing on a side, neither holds.
     fn equal(&mut self, operands: &'a [Node; 2], context: &Data<'a>, wanted: bool) -> Result<bool, Halt> {
+        match self.leaves(operands, context)? {
+            Some((Leaf::Undefined, _) | (_, Leaf::Undefined)) => return Ok(false),
+            Some((Leaf::Value(left), Leaf::Value(right))) => {
+                return Ok(values_equal(left, right, &mut self.meter)? == wanted);
+            }
+            _ => {}
+        }
         let (left, right) = (self.evaluate(&operands[0], context)?, self.evaluate(&operands[1], context)?);
         if left.is_undefined() || right.is_undefined() {
             return Ok(false);
@@ -290,23 +345,44 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         Ok(Data::Bool(found))
     }
 
-    fn concatenate(&mut self, operands: &'a [Node; 2], context: &Data<'a>) -> Result<Data<'a>, Halt> {
-        let mut text = String::new();
-        self.write(&operands[0], context, &mut text)?;
-        self.write(&operands[1], context, &mut text)?;
+    /// `a & b & …`, in a buffer that this thread keeps.
+    fn concatenate(&mut self, operands: &'a [Node], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut text = KEPT.take();
+        text.clear();
+        for operand in operands {
+            match self.leaf(operand, context) {
+                Some(leaf) => text::write_leaf(leaf, &mut text, &mut self.meter)?,
+                None => {
+                    let value = self.evaluate(operand, context)?;
+                    text::write_data(&value, &mut text, &mut self.meter)?;
+                }
+            }
+        }
         self.meter.built(text.len() * 2)?;
-        Ok(Data::Owned(Value::from(text)))
+        let value = Value::from(text.as_str());
+        if text.capacity() <= MAX_KEPT_BYTES {
+            KEPT.set(text);
+        }
+        Ok(Data::Owned(value))
     }
 
-    /// Appends an operand of `&`; one that is itself `&` is not built first.
-    fn write(&mut self, node: &'a Node, context: &Data<'a>, out: &mut String) -> Result<(), Halt> {
-        if let Node::Concatenate(operands) = node {
-            self.meter.charge(1)?;
-            self.write(&operands[0], context, out)?;
-            return self.write(&operands[1], context, out);
+    /// `$merge([a, b, …])`, without the array.
+    fn merge(&mut self, items: &'a [(Node, bool)], context: &Data<'a>) -> Result<Data<'a>, Halt> {
+        let mut merged = Merge::default();
+        for (item, is_constructor) in items {
+            if let Some(Leaf::Value(value)) = self.leaf(item, context)
+                && let Some(members) = value.as_object()
+            {
+                merged.add(members, &mut self.meter)?;
+                continue;
+            }
+            match self.evaluate(item, context)? {
+                Data::Undefined => {}
+                _ if *is_constructor => return Err(Halt::Base),
+                objects => merged.add_all(&objects, &mut self.meter)?,
+            }
         }
-        let value = self.evaluate(node, context)?;
-        text::write_data(&value, out, &mut self.meter)
+        merged.finish()
     }
 
     fn object(&mut self, pairs: &'a [(Key, Node)], context: &Data<'a>) -> Result<Data<'a>, Halt> {
@@ -332,13 +408,18 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 }
                 seen.push(key.clone());
             }
+            if let Some(Leaf::Value(value)) = self.leaf(value, context) {
+                self.meter.charge(1)?;
+                object.push(key, value.to_value());
+                continue;
+            }
             match self.evaluate(value, context)? {
                 Data::Undefined => {}
                 value => object.push(key, value.into_value(&mut self.meter)?),
             }
         }
         let object = bounded(object.finish())?;
-        self.meter.built(pairs.len() * size_of::<(Text, Value)>())?;
+        self.meter.built(OBJECT_BYTES + pairs.len() * size_of::<(Text, Value)>())?;
         Ok(Data::Owned(object))
     }
 
@@ -360,9 +441,11 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         } else if array.is_array() {
             array.clone()
         } else {
-            Data::array(vec![array.clone()])
+            let mut single = Items::with_capacity(1);
+            single.push(array.clone());
+            Data::array(single)
         };
-        let mut results = Vec::new();
+        let mut results = Items::default();
         array.for_each(|place, item| {
             for (slot, argument) in over.parameters.iter().zip(0..) {
                 self.slots[*slot] = match argument {

@@ -2,14 +2,14 @@
 
 use super::{
     Halt,
-    data::{Data, Kind, bounded},
+    data::{Data, Items, Kind, bounded},
     evaluate::Meter,
     text,
 };
 use crate::{
     Value,
     query::jsonata::limits,
-    value::{ObjectBuilder, Text, ValueRef, View},
+    value::{ObjectBuilder, ObjectView, Text, ValueRef},
 };
 
 /// A function of the subset, with a number of arguments that leaves nothing to the context.
@@ -95,7 +95,7 @@ impl Function {
             Function::Count => Ok(Data::Number(first.len() as f64)),
             Function::Exists => Ok(Data::Bool(true)),
             Function::Join => join(first, arguments.get(1), meter),
-            Function::Keys => keys(first),
+            Function::Keys => keys(first, meter),
             Function::Length => match first.kind() {
                 Kind::Text(text) => {
                     meter.charge(text.len() / 64)?;
@@ -163,7 +163,7 @@ fn append<'a>(first: &Data<'a>, second: &Data<'a>, meter: &mut Meter) -> Compute
     if second.is_undefined() {
         return Ok(first.clone());
     }
-    let mut items = Vec::new();
+    let mut items = Items::default();
     first.clone().append_to(&mut items, meter)?;
     second.clone().append_to(&mut items, meter)?;
     Ok(Data::array(items))
@@ -186,7 +186,7 @@ fn join<'a>(texts: &Data<'a>, separator: Option<&Data<'a>>, meter: &mut Meter) -
             _ => return Err(Halt::Base),
         }
         if out.len() > limits::MAX_STRING_BYTES {
-            return Err(Halt::Limit(limits::memory()));
+            return Err(Halt::memory());
         }
         Ok(())
     })?;
@@ -194,27 +194,65 @@ fn join<'a>(texts: &Data<'a>, separator: Option<&Data<'a>>, meter: &mut Meter) -
     Ok(Data::Owned(Value::from(out)))
 }
 
-fn keys<'a>(object: &Data<'a>) -> Computed<'a> {
-    match object.as_value().map(ValueRef::view) {
-        Some(View::Object(members)) => {
-            Ok(Data::sequence(members.iter().map(|(key, _)| Data::Owned(Value::from(key))).collect()))
+fn keys<'a>(object: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
+    let members = object.as_value().and_then(ValueRef::as_object).ok_or(Halt::Base)?;
+    let mut keys = Items::with_capacity(members.len());
+    for (key, _) in members.entries() {
+        keys.push(Data::Owned(Value::from(key)));
+        meter.item(keys.len())?;
+    }
+    Ok(Data::sequence(keys))
+}
+
+/// The work of `$merge`.
+#[derive(Default)]
+pub(super) struct Merge {
+    /// The members of the objects so far.
+    merged: Option<ObjectBuilder>,
+}
+
+/// Room for the members of the objects behind the first: they mostly add few.
+const MORE_MEMBERS: usize = 4;
+
+impl Merge {
+    /// Adds an object, or the objects in an array.
+    #[inline]
+    pub(super) fn add_all(&mut self, objects: &Data<'_>, meter: &mut Meter) -> Result<(), Halt> {
+        match objects.as_value().and_then(ValueRef::as_object) {
+            Some(members) => self.add(members, meter),
+            None if objects.is_array() => objects.for_each(|_, object| match object.as_value() {
+                Some(object) => self.add(object.as_object().ok_or(Halt::Base)?, meter),
+                None => Err(Halt::Base),
+            }),
+            None => Err(Halt::Base),
         }
-        _ => Err(Halt::Base),
+    }
+
+    pub(super) fn add(&mut self, members: ObjectView<'_>, meter: &mut Meter) -> Result<(), Halt> {
+        let count = members.len();
+        meter.charge(count)?;
+        meter.built(count * size_of::<(Text, Value)>())?;
+        match &mut self.merged {
+            None => {
+                let merged = self.merged.insert(ObjectBuilder::with_capacity(count + MORE_MEMBERS));
+                members.entries().for_each(|(key, member)| merged.push(key, member.to_value()));
+            }
+            Some(merged) => members.entries().for_each(|(key, member)| merged.insert(key, member.to_value())),
+        }
+        Ok(())
+    }
+
+    /// The object that all of them make.
+    pub(super) fn finish<'a>(self) -> Computed<'a> {
+        let merged = self.merged.unwrap_or_default();
+        bounded(merged.finish()).map(Data::Owned)
     }
 }
 
 fn merge<'a>(objects: &Data<'a>, meter: &mut Meter) -> Computed<'a> {
-    let mut merged = ObjectBuilder::with_capacity(8);
-    objects.for_each(|_, object| {
-        let Some(View::Object(members)) = object.as_value().map(ValueRef::view) else { return Err(Halt::Base) };
-        for (key, member) in members.iter() {
-            meter.built(size_of::<(Text, Value)>())?;
-            meter.charge(1)?;
-            merged.insert(Text::from(key), member.to_value());
-        }
-        Ok(())
-    })?;
-    bounded(merged.finish()).map(Data::Owned)
+    let mut merge = Merge::default();
+    merge.add_all(objects, meter)?;
+    merge.finish()
 }
 
 /// What JSONata reads as a number is JSON's, but leading zeros are fine; anything else is left to the base.

@@ -19,7 +19,7 @@ mod text;
 use jsonata_core::ast::AstNode;
 
 use self::{evaluate::Evaluator, node::Node};
-use super::{Evaluated, JsonataEnvironment, JsonataError};
+use super::{Evaluated, JsonataEnvironment, JsonataError, limits};
 
 /// An expression of the subset.
 #[derive(Debug)]
@@ -29,13 +29,37 @@ pub(super) struct Program {
     slots: usize,
 }
 
-/// Why a program stopped.
+/// Why a part of a program stopped. As small as it can be: every part returns one, or a value.
 #[derive(Debug)]
-pub(super) enum Halt {
+enum Halt {
     /// It failed, or met what it does not handle: the base has the answer.
     Base,
     /// It went beyond the limits.
-    Limit(JsonataError),
+    Limit(Box<JsonataError>),
+}
+
+/// Why a program stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The base has the answer.
+    Base {
+        /// The time that is gone of what the expression may take, in milliseconds.
+        spent_ms: u64,
+    },
+    /// It went beyond the limits.
+    Limit(Box<JsonataError>),
+}
+
+impl Halt {
+    #[cold]
+    fn memory() -> Self {
+        Self::Limit(Box::new(limits::memory()))
+    }
+
+    #[cold]
+    fn timeout() -> Self {
+        Self::Limit(Box::new(limits::timeout()))
+    }
 }
 
 impl Program {
@@ -46,7 +70,14 @@ impl Program {
     }
 
     /// Evaluates it.
-    pub(super) fn evaluate<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, Halt> {
+    #[inline]
+    pub(super) fn evaluate<E: JsonataEnvironment>(&self, environment: &E) -> Result<Evaluated, Stop> {
+        // What templates hold most of: a path through objects, in which there is nothing to count or to keep.
+        if let Node::Fields(fields) = &self.node
+            && let Some(result) = fields.of_source(environment)
+        {
+            return Ok(result);
+        }
         Evaluator::new(environment, self.slots).run(&self.node)
     }
 }

@@ -1,13 +1,15 @@
 //! Programs: trees whose names are resolved.
 
 use super::function::Function;
-use crate::{Value, value::Text};
+use crate::{Value, query::jsonata::JsonataEnvironment, value::Text};
 
 /// An expression.
 #[derive(Debug)]
 pub(super) enum Node {
     /// A string or `null`.
     Literal(Value),
+    /// An object constructor with nothing in it but literals.
+    Constant(Value),
     Number(f64),
     Bool(bool),
     /// `$`.
@@ -27,7 +29,8 @@ pub(super) enum Node {
     In(Box<[Node; 2]>),
     And(Box<[Node; 2]>),
     Or(Box<[Node; 2]>),
-    Concatenate(Box<[Node; 2]>),
+    /// `a & b & …`.
+    Concatenate(Box<[Node]>),
     Conditional(Box<[Node; 3]>),
     Undefined,
     /// Items, with whether one is itself an array constructor and so stays in one piece.
@@ -36,6 +39,8 @@ pub(super) enum Node {
     Block(Box<[Node]>),
     Bind(usize, Box<Node>),
     Call(Function, Box<[Node]>),
+    /// `$merge([…])`, with the items as those of an array constructor.
+    Merge(Box<[(Node, bool)]>),
     /// `$map(array, function(…) { … })`.
     Map(Box<Over>),
     /// `$filter(array, function(…) { … })`.
@@ -82,6 +87,21 @@ pub(super) enum Source {
     /// `$states.context`.
     Context,
     Variable(Box<str>),
+}
+
+impl Source {
+    /// The value, where there is one.
+    #[inline]
+    pub(super) fn of<'a, E: JsonataEnvironment>(&self, environment: &'a E) -> Option<&'a Value> {
+        match self {
+            Source::Document => environment.document(),
+            Source::Input => environment.input(),
+            Source::Result => environment.result(),
+            Source::ErrorOutput => environment.error_output(),
+            Source::Context => environment.context(),
+            Source::Variable(name) => environment.variable(name),
+        }
+    }
 }
 
 /// The key of a pair of an object constructor.

@@ -2,12 +2,12 @@
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Items, Kind, Leaf},
     evaluate::{Evaluator, Meter},
-    node::{Fields, Predicate, Root, Select, Step},
+    node::{Fields, Node, Predicate, Root, Select, Step},
 };
 use crate::{
-    query::jsonata::JsonataEnvironment,
+    query::jsonata::{Evaluated, JsonataEnvironment},
     value::{ArrayView, ValueRef, View},
 };
 
@@ -19,6 +19,44 @@ enum Walk<'a> {
     Items(ArrayView<'a>, &'a str),
     /// Over other arrays, or from what was built.
     General,
+}
+
+impl Fields {
+    /// The value, when the path starts from the environment and leads through objects only. `None` when it is to be
+    /// evaluated as any path.
+    #[inline]
+    pub(super) fn of_source<E: JsonataEnvironment>(&self, environment: &E) -> Option<Evaluated> {
+        let Root::Source(source) = &self.root else { return None };
+        // With a document there is more to look at, which only tests have.
+        if environment.document().is_some() {
+            return None;
+        }
+        let Some(value) = source.of(environment) else { return Some(Evaluated::Undefined) };
+        match self.walk(value.as_ref()) {
+            Walk::Value(value) => Some(Evaluated::Value(value.to_value())),
+            Walk::Nothing => Some(Evaluated::Undefined),
+            Walk::Items(..) | Walk::General => None,
+        }
+    }
+
+    /// Follows the path. No longer than the data is deep, and so bounded by the data's size.
+    #[inline]
+    fn walk<'a>(&'a self, mut value: ValueRef<'a>) -> Walk<'a> {
+        for (place, name) in self.names.iter().enumerate() {
+            match value.as_object() {
+                Some(object) => match object.get(name) {
+                    Some(member) => value = member,
+                    None => return Walk::Nothing,
+                },
+                None => match value.as_array() {
+                    Some(array) if place + 1 == self.names.len() => return Walk::Items(array, name),
+                    Some(_) => return Walk::General,
+                    None => return Walk::Nothing,
+                },
+            }
+        }
+        Walk::Value(value)
+    }
 }
 
 impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
@@ -47,15 +85,32 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         self.step(last, &items, true)
     }
 
+    /// The value of a path of names or a literal, where that is no array that was made for it; `None` where the expression
+    /// is to be evaluated as any.
+    #[inline]
+    pub(super) fn leaf(&self, node: &'a Node, context: &Data<'a>) -> Option<Leaf<'a>> {
+        match node {
+            Node::Fields(fields) => match self.walk(fields, context) {
+                Walk::Value(value) => Some(Leaf::Value(value)),
+                Walk::Nothing => Some(Leaf::Undefined),
+                Walk::General | Walk::Items(..) => None,
+            },
+            Node::Literal(value) => Some(Leaf::Value(value.as_ref())),
+            Node::Number(number) => Some(Leaf::Number(*number)),
+            _ => None,
+        }
+    }
+
     /// A path of names only: no more than a walk while there are no arrays on the way.
     #[inline]
     pub(super) fn fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Data<'a>, Halt> {
-        match self.walk(fields, context)? {
+        self.meter.charge(fields.names.len())?;
+        match self.walk(fields, context) {
             Walk::Value(value) => Ok(Data::Borrowed(value)),
             Walk::Nothing => Ok(Data::Undefined),
             Walk::General => self.path(&fields.steps, context),
             Walk::Items(array, name) => {
-                let mut found = Vec::new();
+                let mut found = Items::default();
                 let simple = self.each_field(array, name, |value, meter| {
                     found.push(Data::Borrowed(value));
                     meter.item(found.len())
@@ -68,7 +123,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     /// The sum of the numbers that a path of names only gives, which need not be collected for that. `None` when it is to
     /// be evaluated as any path.
     pub(super) fn sum_of_fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Option<f64>, Halt> {
-        let Walk::Items(array, name) = self.walk(fields, context)? else { return Ok(None) };
+        let Walk::Items(array, name) = self.walk(fields, context) else { return Ok(None) };
         let (mut sum, mut count) = (0.0, 0);
         let simple = self.each_field(array, name, |value, _| match value.view() {
             View::Number(number) if number.as_f64().is_finite() => {
@@ -81,30 +136,21 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         Ok((simple && count > 0).then_some(sum))
     }
 
-    fn walk(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Walk<'a>, Halt> {
+    #[inline]
+    fn walk(&self, fields: &'a Fields, context: &Data<'a>) -> Walk<'a> {
         let start = match &fields.root {
             Root::Context => context,
             Root::Local(slot) => &self.slots[*slot],
-            Root::Source(source) => &self.source(source),
-        };
-        let Data::Borrowed(mut value) = *start else {
-            return Ok(if start.is_undefined() { Walk::Nothing } else { Walk::General });
-        };
-        self.meter.charge(fields.names.len())?;
-        for (place, name) in fields.names.iter().enumerate() {
-            match value.as_object() {
-                Some(object) => match object.get(name) {
-                    Some(member) => value = member,
-                    None => return Ok(Walk::Nothing),
-                },
-                None => match value.as_array() {
-                    Some(array) if place + 1 == fields.names.len() => return Ok(Walk::Items(array, name)),
-                    Some(_) => return Ok(Walk::General),
-                    None => return Ok(Walk::Nothing),
-                },
+            Root::Source(source) => {
+                let value = source.of(self.environment);
+                return value.map_or(Walk::Nothing, |value| fields.walk(value.as_ref()));
             }
+        };
+        match start {
+            Data::Borrowed(value) => fields.walk(*value),
+            Data::Undefined => Walk::Nothing,
+            _ => Walk::General,
         }
-        Ok(Walk::Value(value))
     }
 
     /// Shows `visit` what `name` is in the items of an array; false when arrays are among the items or what they have, and
@@ -153,7 +199,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         if !items.is_array() {
             return self.select(step, items);
         }
-        let mut found = Vec::new();
+        let mut found = Items::default();
         let mut has_arrays = false;
         items.for_each(|_, item| {
             let value = self.select(step, &item)?;
@@ -167,11 +213,13 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
         if !has_arrays {
             return Ok(Data::sequence(found));
         }
-        if is_last && found.len() == 1 && found[0].is_plain_array() {
-            return Ok(found.remove(0));
+        if let ([single], true) = (found.as_slice(), is_last)
+            && single.is_plain_array()
+        {
+            return Ok(single.clone());
         }
-        let mut flat = Vec::with_capacity(found.len());
-        for value in found {
+        let mut flat = Items::with_capacity(found.len());
+        for value in found.take() {
             value.append_to(&mut flat, &mut self.meter)?;
         }
         Ok(Data::sequence(flat))
@@ -201,7 +249,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                 Ok(usize::try_from(index).map_or(Data::Undefined, |index| value.item(index)))
             }
             Predicate::Condition(node) if !value.is_undefined() => {
-                let mut kept = Vec::new();
+                let mut kept = Items::default();
                 value.for_each(|_, item| {
                     if self.truth(node, &item)? {
                         kept.push(item);
@@ -218,7 +266,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
                     return if result.is_true(&mut self.meter)? { Err(Halt::Base) } else { Ok(Data::Undefined) };
                 }
                 let mut length = None;
-                let mut kept = Vec::new();
+                let mut kept = Items::default();
                 value.for_each(|place, item| {
                     let result = self.evaluate(node, &item)?;
                     let times = match result.kind() {
@@ -261,9 +309,9 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
 }
 
 /// A sequence, or its one item where that comes to the same.
-fn single_or_sequence(mut items: Vec<Data<'_>>) -> Data<'_> {
+fn single_or_sequence(items: Items<'_>) -> Data<'_> {
     match items.as_slice() {
-        [single] if !single.is_array() => items.remove(0),
+        [single] if !single.is_array() => single.clone(),
         _ => Data::sequence(items),
     }
 }

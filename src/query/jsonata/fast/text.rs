@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use super::{
     Halt,
-    data::{Data, Kind},
+    data::{Data, Kind, Leaf},
     evaluate::Meter,
 };
 use crate::{
-    query::jsonata::limits,
-    value::{ValueRef, View},
+    query::jsonata::{convert, limits},
+    value::{Number, ValueRef, View},
 };
 
 /// Appends a value as `&` and `$string` print it: strings as they are, containers as JSON, nothing as nothing.
@@ -25,8 +25,27 @@ pub(super) fn write_data(data: &Data<'_>, out: &mut String, meter: &mut Meter) -
     bounded(out)
 }
 
+/// As [`write_data`].
+#[inline]
+pub(super) fn write_leaf(leaf: Leaf<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
+    meter.charge(1)?;
+    match leaf {
+        Leaf::Undefined => return Ok(()),
+        Leaf::Value(value) => match value.number_text() {
+            Some(number) if is_printed_as_written(number) => out.push_str(number),
+            Some(_) => write_number(value.as_number().map_or(f64::NAN, Number::as_f64), out)?,
+            None => match value.as_str() {
+                Some(text) => out.push_str(text),
+                None => return write_data(&Data::Borrowed(value), out, meter),
+            },
+        },
+        Leaf::Number(number) => write_number(number, out)?,
+    }
+    bounded(out)
+}
+
 fn bounded(out: &str) -> Result<(), Halt> {
-    if out.len() > limits::MAX_STRING_BYTES { Err(Halt::Limit(limits::memory())) } else { Ok(()) }
+    if out.len() > limits::MAX_STRING_BYTES { Err(Halt::memory()) } else { Ok(()) }
 }
 
 fn write_json(data: &Data<'_>, out: &mut String, meter: &mut Meter) -> Result<(), Halt> {
@@ -60,7 +79,10 @@ fn write_value(value: ValueRef<'_>, out: &mut String, meter: &mut Meter) -> Resu
     match value.view() {
         View::Null => out.push_str("null"),
         View::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
-        View::Number(number) => write_number(number.as_f64(), out)?,
+        View::Number(number) => match value.number_text() {
+            Some(text) if is_printed_as_written(text) => out.push_str(text),
+            _ => write_number(number.as_f64(), out)?,
+        },
         View::String(text) => write_quoted(text, out),
         View::Array(array) => {
             out.push('[');
@@ -109,17 +131,46 @@ fn write_quoted(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// Significant digits of a number that has a fraction, at most.
+const DIGITS: usize = 15;
+
+/// Whether the text of a number is what [`write_number`] makes of it: it is when it has no more digits than every `f64` keeps,
+/// none of them needless, and no exponent.
+fn is_printed_as_written(text: &str) -> bool {
+    /// What is smaller than this is printed with an exponent.
+    const SMALL: &[u8] = b"0.000000";
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if digits.len() > DIGITS {
+        return false;
+    }
+    let mut has_fraction = false;
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {}
+            b'.' => has_fraction = true,
+            _ => return false,
+        }
+    }
+    if has_fraction { !digits.ends_with(b"0") && !digits.starts_with(SMALL) } else { text != "-0" }
+}
+
 /// As JavaScript does, but with 15 digits at most when there is a fraction.
 pub(super) fn write_number(number: f64, out: &mut String) -> Result<(), Halt> {
     /// From here on, JavaScript writes an exponent.
     const LARGE: f64 = 1e21;
     const SMALL: f64 = 1e-6;
-    const DIGITS: usize = 15;
     if !number.is_finite() {
         return Err(Halt::Base);
     }
-    if number.fract() == 0.0 && number.abs() < i64::MAX as f64 {
+    // Beyond these, JavaScript writes zeros in place of the digits that a float does not have.
+    if number.fract() == 0.0 && number.abs() <= convert::MAX_EXACT as f64 {
         out.push_str(itoa::Buffer::new().format(number as i64));
+        return Ok(());
+    }
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(number);
+    if number.fract() != 0.0 && is_printed_as_written(shortest) {
+        out.push_str(shortest);
         return Ok(());
     }
     let number = if number.fract() == 0.0 { number } else { rounded(number, DIGITS) };

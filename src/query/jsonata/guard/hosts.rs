@@ -9,7 +9,7 @@ use std::{
 use indexmap::IndexMap;
 use jsonata_core::{
     evaluator::{Evaluator, EvaluatorError},
-    functions::string,
+    functions::string as texts,
     value::{JArray, JValue},
 };
 use regex::Regex;
@@ -25,14 +25,26 @@ use crate::query::jsonata::{
 type Called = Result<JValue, EvaluatorError>;
 type Host = fn(&[JValue], &Meter) -> Called;
 
+/// Memory of an array, without its items.
+pub(in crate::query::jsonata) const ARRAY_BYTES: usize = 96;
 /// Memory of one tuple of a stream that binds names by `@`.
 const TUPLE_BYTES: usize = 700;
+/// Memory of an item while it is sorted: with its keys and its place, and where it goes.
+const SORTED_BYTES: usize = 250;
+/// Memory of a function that is a value.
+const CLOSURE_BYTES: usize = 700;
 /// Memory of one entry of an object.
 const ENTRY_BYTES: usize = 160;
+/// Memory of an object with one entry.
+const OBJECT_BYTES: usize = 400;
 /// Memory of one piece of a text that was split, without its characters.
 const PIECE_BYTES: usize = 72;
-/// Memory of one match of a regular expression.
+/// Memory of one match of a regular expression, without its groups.
 const MATCH_BYTES: usize = 700;
+/// Memory of one group of a match.
+const GROUP_BYTES: usize = 48;
+/// Most digits of a number in a date or time: powers of ten up to here are integers.
+const MAX_MARKER_DIGITS: usize = 18;
 
 /// Makes `name` callable in `evaluator`, if it is a guard.
 pub(in crate::query::jsonata) fn register(evaluator: &mut Evaluator, name: &str, meter: &Rc<Meter>) {
@@ -41,12 +53,22 @@ pub(in crate::query::jsonata) fn register(evaluator: &mut Evaluator, name: &str,
         "guard:items" => items,
         "guard:tuples" => tuples,
         "guard:entry" => entry,
+        "guard:closure" => closure,
+        "guard:composed" => composed,
+        "guard:key" => key,
+        "guard:sorted" => sorted,
+        "guard:predicate" => predicate,
+        "guard:located" => located,
         "guard:entries" => entries,
+        "guard:spread" => spread,
         "guard:tree" => tree,
         "guard:print" => print,
+        "guard:string" => string,
         "guard:pretty" => pretty,
         "guard:text" => text,
         "guard:picture" => picture,
+        "guard:date picture" => date_picture,
+        "guard:integer" => integer,
         "guard:concatenate" => concatenate,
         "guard:range" => range,
         "guard:join" => join,
@@ -57,11 +79,12 @@ pub(in crate::query::jsonata) fn register(evaluator: &mut Evaluator, name: &str,
         "guard:distinct" => distinct,
         "guard:is function" => is_function,
         "pad" => pad,
+        "zip" => zip,
         _ => return,
     };
     let meter = Rc::clone(meter);
     let registered = evaluator.register_fn_override(name, move |arguments: &[JValue]| host(arguments, &meter));
-    debug_assert!(registered.is_ok(), "guards are new, and $pad may be replaced");
+    debug_assert!(registered.is_ok(), "guards are new, and $pad and $zip may be replaced");
 }
 
 fn argument(arguments: &[JValue], place: usize) -> &JValue {
@@ -99,21 +122,74 @@ fn tuples(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
+/// Charges a function with what it sees.
+fn closure(_arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(CLOSURE_BYTES)?;
+    Ok(JValue::Undefined)
+}
+
+/// Charges a function of which another is about to be made.
+fn composed(arguments: &[JValue], meter: &Meter) -> Called {
+    if argument(arguments, 0).is_function() {
+        meter.bytes(CLOSURE_BYTES)?;
+    }
+    first(arguments)
+}
+
+/// Charges a key to sort by.
+fn key(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.items(1)?;
+    first(arguments)
+}
+
+/// Charges an item that is sorted, given its first key.
+fn sorted(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(SORTED_BYTES)?;
+    first(arguments)
+}
+
+/// Refuses to change very many places: each is searched for in the whole.
+fn located(arguments: &[JValue], meter: &Meter) -> Called {
+    const MAX_PLACES: usize = 10_000;
+    match argument(arguments, 0) {
+        JValue::Array(places) if places.len() > MAX_PLACES => Err(meter.exceeded()),
+        _ => first(arguments),
+    }
+}
+
+/// Looks at the time before an array of places is looked through.
+fn predicate(arguments: &[JValue], meter: &Meter) -> Called {
+    if let JValue::Array(_) = argument(arguments, 0) {
+        meter.in_time()?;
+    }
+    first(arguments)
+}
+
 /// Charges an entry of an object, given its key.
 fn entry(arguments: &[JValue], meter: &Meter) -> Called {
     meter.bytes(ENTRY_BYTES + argument(arguments, 0).as_str().map_or(0, str::len))?;
     first(arguments)
 }
 
-/// Charges the entries of objects that are about to be merged.
-fn entries(arguments: &[JValue], meter: &Meter) -> Called {
+/// The entries of an object, or of those in an array.
+fn entry_count(value: &JValue) -> usize {
     let count = |value: &JValue| value.as_object().map_or(0, IndexMap::len);
-    let total = match argument(arguments, 0) {
+    match value {
         JValue::Array(objects) => objects.iter().map(count).sum(),
         single => count(single),
-    };
-    meter.bytes(total * ENTRY_BYTES)?;
+    }
+}
+
+/// Charges the entries of objects that are about to be merged.
+fn entries(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(entry_count(argument(arguments, 0)) * ENTRY_BYTES)?;
     first(arguments)
+}
+
+/// Charges the objects that are about to be made of single entries.
+fn spread(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(entry_count(argument(arguments, 0)) * OBJECT_BYTES)?;
+    items(arguments, meter)
 }
 
 fn size(value: &JValue, meter: &Meter) -> Result<Size, EvaluatorError> {
@@ -126,12 +202,25 @@ fn tree(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
-/// Charges all that is in a value, as it is about to be written out or spread.
+/// Charges all that is in a value, as it is about to be written out or copied.
 fn print(arguments: &[JValue], meter: &Meter) -> Called {
     let size = size(argument(arguments, 0), meter)?;
-    meter.bytes(size.bytes)?;
+    meter.bytes(size.bytes + size.entries * ENTRY_BYTES)?;
     meter.items(size.values)?;
     first(arguments)
+}
+
+/// `$string(value)`.
+fn string(arguments: &[JValue], meter: &Meter) -> Called {
+    let value = argument(arguments, 0);
+    match value {
+        JValue::String(_) | JValue::Undefined => return first(arguments),
+        JValue::Array(_) | JValue::Object(_) => {
+            print(arguments, meter)?;
+        }
+        _ => meter.items(1)?,
+    }
+    Ok(texts::string(value, None)?)
 }
 
 /// As [`print`], with lines that are indented by the depth.
@@ -152,11 +241,46 @@ fn text(arguments: &[JValue], meter: &Meter) -> Called {
 /// Refuses pictures of unreasonable length; what is no text passes.
 fn picture(arguments: &[JValue], meter: &Meter) -> Called {
     match argument(arguments, 0) {
-        JValue::String(text) if text.len() > limits::MAX_PICTURE_BYTES => {
-            Err(meter.fail(JsonataError::new("U1001", "The picture string is too long")))
-        }
+        JValue::String(text) if text.len() > limits::MAX_PICTURE_BYTES => Err(too_long(meter)),
         _ => first(arguments),
     }
+}
+
+fn too_long(meter: &Meter) -> EvaluatorError {
+    meter.fail(JsonataError::new("U1001", "The picture string is too long"))
+}
+
+/// As [`picture`], of dates and times: none of its markers `[Y0001,4-4]` may ask for more digits than there are numbers of.
+fn date_picture(arguments: &[JValue], meter: &Meter) -> Called {
+    if let JValue::String(text) = argument(arguments, 0) {
+        for marker in text.split('[').skip(1).filter_map(|rest| rest.split(']').next()) {
+            let (presentation, widths) = marker.rsplit_once(',').unwrap_or((marker, ""));
+            let digits = presentation.chars().filter(|character| character.is_numeric() || *character == '#').count();
+            let is_wide = |width: &str| {
+                let width = width.trim();
+                width.parse::<usize>().map_or(width.len() > MAX_MARKER_DIGITS, |width| width > MAX_MARKER_DIGITS)
+            };
+            if digits > MAX_MARKER_DIGITS || widths.split('-').any(is_wide) {
+                return Err(too_long(meter));
+            }
+        }
+    }
+    picture(arguments, meter)
+}
+
+/// Refuses pictures of unreasonable length, and Roman numbers, which have a letter for each thousand.
+fn integer(arguments: &[JValue], meter: &Meter) -> Called {
+    const MAX_ROMAN: f64 = 1e6;
+    if let (JValue::Number(number), JValue::String(picture)) = (argument(arguments, 0), argument(arguments, 1)) {
+        let format = picture.rsplit_once(';').map_or(&**picture, |(format, _)| format);
+        if picture.len() > limits::MAX_PICTURE_BYTES {
+            return Err(too_long(meter));
+        }
+        if matches!(format, "I" | "i") && number.abs() > MAX_ROMAN {
+            return Err(meter.exceeded());
+        }
+    }
+    first(arguments)
 }
 
 /// `left & right`.
@@ -169,7 +293,7 @@ fn concatenate(arguments: &[JValue], meter: &Meter) -> Called {
             JValue::String(text) => text,
             other => {
                 meter.bytes(size(other, meter)?.bytes)?;
-                match string::string(other, None)? {
+                match texts::string(other, None)? {
                     JValue::String(text) => {
                         printed = text;
                         &printed
@@ -237,6 +361,26 @@ fn count(text: &str, pattern: &JValue, meter: &Meter) -> Result<usize, Evaluator
     }
 }
 
+/// Matches up to this length are short, whatever the expression.
+const MAX_SHORT_MATCH_BYTES: usize = 240;
+
+/// As [`count`], and how many groups each match has, for functions that look at groups: those are looked for within what
+/// matches, in time and memory in proportion to the expression's size as well as to the number of its groups.
+fn count_with_groups(text: &str, pattern: &JValue, meter: &Meter) -> Result<(usize, usize), EvaluatorError> {
+    let found = count(text, pattern, meter)?;
+    let JValue::Regex { pattern, flags } = pattern else { return Ok((found, 0)) };
+    let Some(regex) = compiled(pattern, flags) else { return Ok((found, 0)) };
+    let groups = regex.captures_len();
+    // Of long matches only, as short ones are looked through without a copy of all groups at every step.
+    let lengths = regex.find_iter(text).map(|found| found.len());
+    let matched: usize = lengths.filter(|length| *length > MAX_SHORT_MATCH_BYTES).sum();
+    let most = (limits::MAX_GROUP_WORK / (matched + 1)).min(limits::MAX_GROUP_BYTES) / groups;
+    if most < limits::MAX_REGEX_BYTES && !compiles_within(pattern, flags, most) {
+        return Err(meter.exceeded());
+    }
+    Ok((found, groups))
+}
+
 /// Most regular expressions that a thread keeps.
 const MAX_COMPILED: usize = 32;
 
@@ -254,7 +398,7 @@ fn compiled(pattern: &Rc<str>, flags: &Rc<str>) -> Option<Regex> {
         if let Some((_, _, regex)) = known.iter().find(|(text, with, _)| text == pattern && with == flags) {
             return Some(regex.clone());
         }
-        let regex = string::build_regex(pattern, flags).ok()?;
+        let regex = texts::build_regex(pattern, flags).ok()?;
         known.truncate(MAX_COMPILED - 1);
         known.push_front((Rc::clone(pattern), Rc::clone(flags), regex.clone()));
         Some(regex)
@@ -268,13 +412,15 @@ fn bearable(text: &str, pattern: &str, flags: &str, meter: &Meter) -> Result<(),
     if text.len() <= SHORT_BYTES {
         return Ok(());
     }
+    let most = (limits::MAX_REGEX_WORK / text.len()).min(limits::MAX_REGEX_BYTES);
+    if compiles_within(pattern, flags, most) { Ok(()) } else { Err(meter.exceeded()) }
+}
+
+/// Whether a regular expression takes no more than that many bytes.
+fn compiles_within(pattern: &str, flags: &str, bytes: usize) -> bool {
     let flags: String = flags.chars().filter(|flag| "ims".contains(*flag)).collect();
     let pattern = if flags.is_empty() { pattern.to_owned() } else { format!("(?{flags}){pattern}") };
-    let most = (limits::MAX_REGEX_WORK / text.len()).min(limits::MAX_REGEX_BYTES);
-    match regex::RegexBuilder::new(&pattern).size_limit(most).build() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(meter.exceeded()),
-    }
+    regex::RegexBuilder::new(&pattern).size_limit(bytes).build().is_ok()
 }
 
 /// Charges `$split(text, pattern)`.
@@ -289,8 +435,8 @@ fn split(arguments: &[JValue], meter: &Meter) -> Called {
 /// Charges `$match(text, pattern)`.
 fn matches(arguments: &[JValue], meter: &Meter) -> Called {
     if let JValue::String(text) = argument(arguments, 0) {
-        let found = count(text, argument(arguments, 1), meter)?;
-        meter.bytes(text.len() + found * MATCH_BYTES)?;
+        let (found, groups) = count_with_groups(text, argument(arguments, 1), meter)?;
+        meter.bytes(text.len() + found * (MATCH_BYTES + groups * GROUP_BYTES))?;
     }
     first(arguments)
 }
@@ -306,7 +452,7 @@ fn contains(arguments: &[JValue], meter: &Meter) -> Called {
 /// Charges `$replace(text, pattern, replacement)`.
 fn replace(arguments: &[JValue], meter: &Meter) -> Called {
     if let JValue::String(text) = argument(arguments, 0) {
-        let found = count(text, argument(arguments, 1), meter)?;
+        let (found, _) = count_with_groups(text, argument(arguments, 1), meter)?;
         let replacement = argument(arguments, 2).as_str().unwrap_or_default();
         // Each `$1` may bring in all that was matched.
         let groups = replacement.bytes().filter(|byte| *byte == b'$').count();
@@ -377,6 +523,25 @@ fn canonical(value: &JValue, out: &mut String) {
 /// Whether the argument is a function.
 fn is_function(arguments: &[JValue], _meter: &Meter) -> Called {
     Ok(JValue::Bool(argument(arguments, 0).is_function()))
+}
+
+/// `$zip(array, …)`: arrays of the first items, of the second …, as many as the shortest has.
+fn zip(arguments: &[JValue], meter: &Meter) -> Called {
+    fn items(argument: &JValue) -> &[JValue] {
+        match argument {
+            JValue::Array(array) => array.as_slice(),
+            JValue::Null | JValue::Undefined => &[],
+            single => std::slice::from_ref(single),
+        }
+    }
+    if arguments.is_empty() {
+        return Err(mismatch("zip", 1));
+    }
+    let count = arguments.iter().map(|argument| items(argument).len()).min().unwrap_or(0);
+    meter.bytes(count.saturating_mul(ARRAY_BYTES))?;
+    meter.items(count.saturating_mul(arguments.len()))?;
+    let row = |place: usize| JValue::array(arguments.iter().map(|argument| items(argument)[place].clone()).collect());
+    Ok(JValue::array((0..count).map(row).collect()))
 }
 
 /// `$pad(text, width, character)`.

@@ -9,6 +9,8 @@ use crate::query::jsonata::limits;
 pub(super) struct Size {
     pub(super) bytes: usize,
     pub(super) values: usize,
+    /// Entries of objects.
+    pub(super) entries: usize,
     pub(super) depth: usize,
 }
 
@@ -39,6 +41,7 @@ impl Size {
                 }
             }
             JValue::Object(members) => {
+                self.entries += members.len();
                 for (key, member) in members.iter() {
                     self.bytes += key.len() + 8;
                     self.within(depth)?;

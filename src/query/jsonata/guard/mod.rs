@@ -9,12 +9,14 @@
 //! whatever an expression does. What no guard charges costs the base at least about 100 ns for each 40 bytes, and so is
 //! bounded by time.
 
+mod call;
 mod hosts;
 mod measure;
+mod path;
 
-use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage, StepId};
+use jsonata_core::ast::{AstNode, BinaryOp};
 
-pub(super) use self::hosts::register;
+pub(super) use self::hosts::{ARRAY_BYTES, register};
 use super::functions;
 
 /// An expression with guards, and the names of the functions of ours that it calls.
@@ -25,8 +27,12 @@ pub(super) struct Guarded {
 
 /// Puts guards into an expression, whose nesting has been checked.
 pub(super) fn guard(ast: AstNode) -> Guarded {
-    let mut rewriter = Rewriter { functions: Vec::new(), scopes: vec![Vec::new()], temporaries: 0 };
-    let ast = rewriter.node(ast);
+    let mut rewriter = Rewriter { functions: Vec::new(), scopes: vec![Vec::new()], temporaries: 0, has_tuples: false };
+    let mut ast = rewriter.node(ast);
+    if rewriter.has_tuples {
+        // Once there were tuples, the base makes all of the result anew, and what is shared in it as often as it stands there.
+        ast = rewriter.call("guard:print", vec![ast]);
+    }
     Guarded { ast, functions: rewriter.functions }
 }
 
@@ -35,6 +41,8 @@ struct Rewriter {
     /// Names that the expression binds, by scope: those hide functions.
     scopes: Vec<Vec<String>>,
     temporaries: usize,
+    /// Whether a path keeps where its items came from.
+    has_tuples: bool,
 }
 
 /// Functions that need a guard, and how many parameters they have as the callback of another function.
@@ -48,8 +56,10 @@ const GUARDED: &[(&str, usize)] = &[
     ("decodeUrl", 1),
     ("decodeUrlComponent", 1),
     ("distinct", 1),
+    ("each", 2),
     ("encodeUrl", 1),
     ("encodeUrlComponent", 1),
+    ("filter", 2),
     ("formatInteger", 2),
     ("formatNumber", 3),
     ("fromMillis", 3),
@@ -57,6 +67,7 @@ const GUARDED: &[(&str, usize)] = &[
     ("keys", 1),
     ("lookup", 2),
     ("lowercase", 1),
+    ("map", 2),
     ("match", 3),
     ("merge", 1),
     ("not", 1),
@@ -64,6 +75,8 @@ const GUARDED: &[(&str, usize)] = &[
     ("parseInteger", 2),
     ("replace", 4),
     ("reverse", 1),
+    ("sift", 2),
+    ("sort", 2),
     ("split", 3),
     ("spread", 1),
     ("string", 1),
@@ -142,11 +155,12 @@ impl Rewriter {
             AstNode::Unary { op, operand } => AstNode::Unary { op, operand: boxed(self.node(*operand)) },
             AstNode::Function { name, args, is_builtin } => self.function(name, args, is_builtin),
             AstNode::Call { procedure, args } => {
-                AstNode::Call { procedure: boxed(self.node(*procedure)), args: self.nodes(args) }
+                AstNode::Call { procedure: boxed(self.operand(*procedure)), args: self.operands(args) }
             }
-            AstNode::Lambda { params, body, signature, thunk } => {
-                let body = self.scoped(&params, |rewriter| boxed(rewriter.node(*body)));
-                AstNode::Lambda { params, body, signature, thunk }
+            // A function as a value, of which there may be as many as there are items.
+            AstNode::Lambda { .. } => {
+                let function = self.operand(node);
+                AstNode::Block(vec![self.call("guard:closure", Vec::new()), function])
             }
             AstNode::Array(items) => AstNode::Array(self.items(items)),
             AstNode::ArrayGroup(items) => AstNode::ArrayGroup(self.items(items)),
@@ -155,28 +169,73 @@ impl Rewriter {
                 let input = boxed(self.bare(*input));
                 AstNode::ObjectTransform { input, pattern: self.pairs(pattern) }
             }
-            AstNode::Block(items) => AstNode::Block(self.scoped(&[], |rewriter| rewriter.nodes(items))),
+            AstNode::Block(items) => AstNode::Block(self.scoped(&[], |rewriter| rewriter.block(items))),
             AstNode::Conditional { condition, then_branch, else_branch } => AstNode::Conditional {
                 condition: boxed(self.condition(*condition)),
                 then_branch: boxed(self.node(*then_branch)),
                 else_branch: else_branch.map(|node| boxed(self.node(*node))),
             },
             AstNode::FunctionApplication(inner) => AstNode::FunctionApplication(boxed(self.node(*inner))),
-            AstNode::Sort { input, terms } => AstNode::Sort {
-                input: boxed(self.bare(*input)),
-                terms: terms.into_iter().map(|(term, ascending)| (self.node(term), ascending)).collect(),
-            },
-            AstNode::Transform { location, update, delete } => AstNode::Transform {
-                location: boxed(self.node(*location)),
-                update: boxed(self.bare(*update)),
-                delete: delete.map(|node| boxed(self.node(*node))),
-            },
+            AstNode::Sort { input, terms } => {
+                AstNode::Sort { input: boxed(self.bare(*input)), terms: self.terms(terms) }
+            }
+            AstNode::Transform { location, update, delete } => {
+                let location = self.node(*location);
+                AstNode::Transform {
+                    location: boxed(self.call("guard:located", vec![location])),
+                    update: boxed(self.bare(*update)),
+                    delete: delete.map(|node| boxed(self.node(*node))),
+                }
+            }
             other => other,
         }
     }
 
-    fn nodes(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
-        nodes.into_iter().map(|node| self.node(node)).collect()
+    /// A node in a place where a function must stay one: arguments and what is called.
+    fn operand(&mut self, node: AstNode) -> AstNode {
+        match node {
+            AstNode::Lambda { params, body, signature, thunk } => {
+                let body = self.scoped(&params, |rewriter| boxed(rewriter.node(*body)));
+                AstNode::Lambda { params, body, signature, thunk }
+            }
+            other => self.node(other),
+        }
+    }
+
+    fn operands(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
+        nodes.into_iter().map(|node| self.operand(node)).collect()
+    }
+
+    /// The items of a block. Functions that it binds are charged before it binds them.
+    fn block(&mut self, items: Vec<AstNode>) -> Vec<AstNode> {
+        let mut guarded = Vec::with_capacity(items.len());
+        for item in items {
+            if let AstNode::Binary { op: BinaryOp::ColonEqual, rhs, .. } = &item
+                && matches!(**rhs, AstNode::Lambda { .. })
+            {
+                guarded.push(self.call("guard:closure", Vec::new()));
+            }
+            guarded.push(self.node(item));
+        }
+        guarded
+    }
+
+    /// The terms of a sort. With the first is charged what is sorted; the keys of many are charged themselves, those of few
+    /// take less than that.
+    fn terms(&mut self, terms: Vec<(AstNode, bool)>) -> Vec<(AstNode, bool)> {
+        const FEW_TERMS: usize = 4;
+        let are_many = terms.len() > FEW_TERMS;
+        let mut guarded = Vec::with_capacity(terms.len());
+        for (place, (term, ascending)) in terms.into_iter().enumerate() {
+            let term = self.node(term);
+            let term = match place {
+                0 => self.call("guard:sorted", vec![term]),
+                _ if are_many => self.call("guard:key", vec![term]),
+                _ => term,
+            };
+            guarded.push((term, ascending));
+        }
+        guarded
     }
 
     /// A node in a place where a path must stay one.
@@ -266,7 +325,7 @@ impl Rewriter {
                 if let (Some(name), AstNode::Lambda { .. }) = (&name, &rhs) {
                     self.bind(name);
                 }
-                let rhs = boxed(self.node(rhs));
+                let rhs = boxed(self.operand(rhs));
                 if let Some(name) = &name {
                     self.bind(name);
                 }
@@ -297,7 +356,13 @@ impl Rewriter {
                 }
                 self.path(steps)
             }
-            _ => AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(self.node(lhs)), rhs: boxed(self.bare(rhs)) },
+            // A function before it makes one of both.
+            AstNode::Lambda { .. } | AstNode::Variable(_) => {
+                let lhs = self.operand(lhs);
+                let lhs = self.call("guard:composed", vec![lhs]);
+                AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(lhs), rhs: boxed(self.operand(rhs)) }
+            }
+            _ => AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(self.operand(lhs)), rhs: boxed(self.bare(rhs)) },
         }
     }
 
@@ -307,262 +372,5 @@ impl Rewriter {
             if GUARDED.iter().any(|(guarded, _)| guarded == name)
                 && !self.is_bound(name)
                 && !args.iter().any(|arg| matches!(arg, AstNode::Placeholder)))
-    }
-
-    /// A path that stays one.
-    fn path(&mut self, steps: Vec<PathStep>) -> AstNode {
-        self.steps(steps).0
-    }
-
-    /// A path, and what is to be evaluated before it. Names that it binds with `@` and `#` are seen by what follows it.
-    fn steps(&mut self, steps: Vec<PathStep>) -> (AstNode, Option<AstNode>) {
-        let expands = |step: Option<&PathStep>| match step.map(|step| &step.node) {
-            None => None,
-            Some(AstNode::Wildcard | AstNode::Descendant) => Some("guard:print"),
-            Some(_) => Some("guard:tree"),
-        };
-        // Whether `*` or `**` comes anywhere behind a step.
-        let last_expansion =
-            steps.iter().rposition(|step| matches!(step.node, AstNode::Wildcard | AstNode::Descendant)).unwrap_or(0);
-        let followers: Vec<_> = (0..steps.len())
-            .map(|place| if place < last_expansion { Some("guard:print") } else { expands(steps.get(place + 1)) })
-            .collect();
-        // `@` keeps what a step starts from, so that steps multiply.
-        let multiplies = steps.iter().any(|step| step.focus.is_some());
-        let mut first_guard = None;
-        let mut guarded = Vec::with_capacity(steps.len());
-        for (place, (mut step, follower)) in steps.into_iter().zip(followers).enumerate() {
-            step.node = match step.node {
-                AstNode::Variable(name) if place > 0 && multiplies => {
-                    let value = self.value_of(name);
-                    AstNode::FunctionApplication(boxed(self.call("guard:tuples", vec![value])))
-                }
-                AstNode::Name(name) if place > 0 && multiplies => {
-                    let path = AstNode::Path { steps: vec![PathStep::new(AstNode::Name(name))] };
-                    AstNode::FunctionApplication(boxed(self.call("guard:tuples", vec![path])))
-                }
-                AstNode::Variable(name) if place == 0 => {
-                    if let (Some(guard), true) = (follower, self.is_bound(&name)) {
-                        first_guard = Some(self.call(guard, vec![variable(&name)]));
-                    }
-                    self.value_of(name)
-                }
-                AstNode::Block(_) if step.is_tuple || step.inner_tuple => self.tuple_step(step.node),
-                AstNode::Block(items) if place == 0 => {
-                    let mut items = self.scoped(&[], |rewriter| rewriter.nodes(items));
-                    if let Some(guard) = follower
-                        && let Some(last) = items.pop()
-                    {
-                        items.push(self.call(guard, vec![last]));
-                    }
-                    AstNode::Block(items)
-                }
-                AstNode::Function { name, args, is_builtin } if place == 0 => {
-                    let call = self.function(name, args, is_builtin);
-                    match follower {
-                        Some(guard) => self.call(guard, vec![call]),
-                        None => call,
-                    }
-                }
-                AstNode::FunctionApplication(inner) if step.is_tuple || step.inner_tuple => {
-                    AstNode::FunctionApplication(boxed(self.tuple_step(*inner)))
-                }
-                AstNode::FunctionApplication(inner) => {
-                    let inner = self.bare(*inner);
-                    let guard = if follower.is_some() { "guard:print" } else { "guard:items" };
-                    AstNode::FunctionApplication(boxed(self.call(guard, vec![inner])))
-                }
-                AstNode::Variable(name) if !step.is_tuple && !name.is_empty() => {
-                    let value = self.value_of(name);
-                    let guard = if follower.is_some() { "guard:print" } else { "guard:items" };
-                    AstNode::FunctionApplication(boxed(self.call(guard, vec![value])))
-                }
-                AstNode::Path { steps } => self.path(steps),
-                other => self.node(other),
-            };
-            for name in step.focus.iter().chain(&step.index_var) {
-                self.bind(name);
-            }
-            step.stages = std::mem::take(&mut step.stages)
-                .into_iter()
-                .map(|stage| match stage {
-                    Stage::Filter(predicate) => Stage::Filter(boxed(self.node(*predicate))),
-                    Stage::Index(name) => {
-                        self.bind(&name);
-                        Stage::Index(name)
-                    }
-                    Stage::KeepArray => Stage::KeepArray,
-                })
-                .collect();
-            step.id = StepId::default();
-            guarded.push(step);
-        }
-        (AstNode::Path { steps: guarded }, first_guard)
-    }
-
-    /// A step whose value is a stream of tuples: what gives the stream must stay a path.
-    fn tuple_step(&mut self, node: AstNode) -> AstNode {
-        match node {
-            AstNode::Block(items) => AstNode::Block(self.scoped(&[], |rewriter| {
-                let last = items.len().saturating_sub(1);
-                let tuple = |(place, item)| if place == last { rewriter.tuple_step(item) } else { rewriter.node(item) };
-                items.into_iter().enumerate().map(tuple).collect()
-            })),
-            AstNode::FunctionApplication(inner) => AstNode::FunctionApplication(boxed(self.tuple_step(*inner))),
-            other => self.bare(other),
-        }
-    }
-
-    /// A call.
-    fn function(&mut self, name: String, args: Vec<AstNode>, is_builtin: bool) -> AstNode {
-        if !is_builtin || self.is_bound(&name) {
-            return AstNode::Function { name, args: self.nodes(args), is_builtin };
-        }
-        if functions::is_function(&name) {
-            self.named(&name);
-        }
-        if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
-            return self.partial(name, args);
-        }
-        let mut args = self.nodes(args);
-        let first = match name.as_str() {
-            "string" if args.len() > 1 => "guard:pretty",
-            "string" | "clone" | "lookup" => "guard:print",
-            "boolean" | "not" => "guard:tree",
-            "uppercase" | "lowercase" | "trim" | "substring" | "substringBefore" | "substringAfter"
-            | "base64encode" | "base64decode" | "encodeUrl" | "encodeUrlComponent" | "decodeUrl"
-            | "decodeUrlComponent" => "guard:text",
-            "reverse" | "keys" | "spread" => "guard:items",
-            "merge" => "guard:entries",
-            "append" => {
-                args = args.into_iter().map(|arg| self.call("guard:items", vec![arg])).collect();
-                ""
-            }
-            // Named directly, the base looks for a variable without a name.
-            "exists" if matches!(args.as_slice(), [AstNode::Variable(name)] if name.is_empty()) => {
-                args = vec![AstNode::Block(args)];
-                ""
-            }
-            "distinct" if args.len() == 1 => return self.call("guard:distinct", args),
-            "formatNumber" | "formatInteger" | "fromMillis" | "parseInteger" | "toMillis" => {
-                // With the context as its first argument, the picture is the only one.
-                args = args.into_iter().map(|arg| self.call("guard:picture", vec![arg])).collect();
-                ""
-            }
-            "now" if !args.is_empty() => {
-                self.named("millis");
-                args = args.into_iter().map(|arg| self.call("guard:picture", vec![arg])).collect();
-                args.insert(0, AstNode::Function { name: "millis".into(), args: Vec::new(), is_builtin: true });
-                return AstNode::Function { name: "fromMillis".into(), args, is_builtin: true };
-            }
-            "join" | "split" | "match" | "contains" => return self.over_text(name, args),
-            "replace" if args.len() > 2 => return self.replace(args),
-            _ => "",
-        };
-        if !first.is_empty() {
-            if let Some(arg) = args.first_mut() {
-                let guarded = std::mem::replace(arg, AstNode::Null);
-                *arg = self.call(first, vec![guarded]);
-            } else if name == "string" {
-                // Over the context.
-                let context = self.call(first, vec![variable("")]);
-                return AstNode::Block(vec![context, AstNode::Function { name, args, is_builtin }]);
-            }
-        }
-        AstNode::Function { name, args, is_builtin }
-    }
-
-    /// `$f(?, x)`: for guarded functions a function that calls it with its guards, what is given bound beforehand.
-    fn partial(&mut self, name: String, args: Vec<AstNode>) -> AstNode {
-        if !GUARDED.iter().any(|(guarded, _)| *guarded == name) {
-            let args = args.into_iter().map(|arg| self.node(arg)).collect();
-            return AstNode::Function { name, args, is_builtin: true };
-        }
-        let (mut params, mut bindings, mut given) = (Vec::new(), Vec::new(), Vec::new());
-        for arg in args {
-            let temporary = self.temporary();
-            given.push(variable(&temporary));
-            if matches!(arg, AstNode::Placeholder) {
-                params.push(temporary);
-            } else {
-                bindings.push((temporary, arg));
-            }
-        }
-        let mut items: Vec<AstNode> = bindings.into_iter().map(|(name, arg)| self.binding(&name, arg, true)).collect();
-        let body = boxed(self.function(name, given, true));
-        items.push(AstNode::Lambda { params, body, signature: None, thunk: true });
-        AstNode::Block(items)
-    }
-
-    fn binding(&mut self, name: &str, value: AstNode, guard: bool) -> AstNode {
-        let value = if guard { self.node(value) } else { value };
-        AstNode::Binary { op: BinaryOp::ColonEqual, lhs: boxed(variable(name)), rhs: boxed(value) }
-    }
-
-    /// Binds what is not simple among guarded arguments, so that guards may look at it too.
-    fn bound(&mut self, args: Vec<AstNode>) -> (Vec<AstNode>, Vec<AstNode>) {
-        let mut items = Vec::new();
-        let args = args
-            .into_iter()
-            .map(|arg| {
-                if is_simple(&arg) {
-                    return arg;
-                }
-                let name = self.temporary();
-                items.push(self.binding(&name, arg, false));
-                variable(&name)
-            })
-            .collect();
-        (items, args)
-    }
-
-    /// `$join`, `$split`, `$match` and `$contains`: what they build or search depends on two arguments.
-    fn over_text(&mut self, name: String, args: Vec<AstNode>) -> AstNode {
-        let (mut items, mut args) = self.bound(args);
-        let subject = args.first().cloned().unwrap_or(AstNode::Undefined);
-        let guard = format!("guard:{name}");
-        let check = match args.get(1) {
-            Some(second) => self.call(&guard, vec![subject, second.clone()]),
-            // The context takes the place of what is missing.
-            None => self.call(&guard, vec![variable(""), subject]),
-        };
-        if name == "join" && args.len() == 1 {
-            let first = args.remove(0);
-            args.push(self.call("guard:join", vec![first]));
-        } else {
-            items.push(check);
-        }
-        items.push(AstNode::Function { name, args, is_builtin: true });
-        if items.len() == 1 { items.remove(0) } else { AstNode::Block(items) }
-    }
-
-    /// `$replace(text, pattern, replacement, limit)`: what a function gives as a replacement is charged when it does.
-    fn replace(&mut self, args: Vec<AstNode>) -> AstNode {
-        // Nothing simple here: an argument that is a function must not be rewritten into a call of itself.
-        let (mut items, args) = self.bound(args);
-        let check = self.call("guard:replace", args.clone());
-        items.push(check);
-        let plain = AstNode::Function { name: "replace".into(), args: args.clone(), is_builtin: true };
-        if matches!(args[2], AstNode::String(_)) {
-            items.push(plain);
-            return AstNode::Block(items);
-        }
-        let AstNode::Variable(replacement) = &args[2] else {
-            items.push(plain);
-            return AstNode::Block(items);
-        };
-        let found = self.temporary();
-        let replaced = AstNode::Function { name: replacement.clone(), args: vec![variable(&found)], is_builtin: true };
-        let body = boxed(self.call("guard:text", vec![replaced]));
-        let charging = AstNode::Lambda { params: vec![found], body, signature: None, thunk: false };
-        let mut with_function = args.clone();
-        with_function[2] = charging;
-        let is_function = self.call("guard:is function", vec![args[2].clone()]);
-        items.push(AstNode::Conditional {
-            condition: boxed(is_function),
-            then_branch: boxed(AstNode::Function { name: "replace".into(), args: with_function, is_builtin: true }),
-            else_branch: Some(boxed(plain)),
-        });
-        AstNode::Block(items)
     }
 }
