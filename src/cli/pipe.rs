@@ -2,7 +2,11 @@
 
 mod pipes;
 mod place;
+#[cfg(feature = "sqs")]
+mod queue;
 mod settings;
+#[cfg(feature = "kafka")]
+mod topic;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -32,19 +36,22 @@ use crate::{Runtime, model::arn::Home};
   expressway pipe --from nats://127.0.0.1:4222/ORDERS/billing --machine bill.asl.json --to file:bills.ndjson \\
       --max-in-flight 5000 --max-deliveries 3 --dead-letter nats://127.0.0.1:4222/orders.dead
   expressway pipe --from redis://127.0.0.1:6379/orders --machine order.asl.json --to redis://127.0.0.1:6379/orders.done
+  expressway pipe --from sqs://orders --machine order.asl.json --to sqs://orders-done
   expressway pipe --config pipe.toml
 
 pipe.toml has a [[pipe]] for each pipe, with the flags' names, _ for -, and also: input, filter, order_by, machine_by, batch,
 burst, on_failure, result. See docs/sources/.")]
 pub(super) struct PipeArguments {
-    /// Where events come from: nats://HOST:PORT/STREAM[/CONSUMER], redis://HOST:PORT/STREAM[/GROUP] or - for lines of
-    /// standard input.
+    /// Where events come from: nats://HOST:PORT/STREAM[/CONSUMER], redis://HOST:PORT/STREAM[/GROUP], a queue of SQS (its URL,
+    /// its ARN or sqs://NAME), kafka://HOST:PORT/TOPIC[/GROUP] (in builds with the feature kafka) or - for lines of standard
+    /// input.
     #[arg(long, value_name = "SOURCE", required_unless_present = "config", conflicts_with = "config")]
     from: Option<String>,
     /// Amazon States Language, as JSON; or the name of one of --definitions.
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "config", conflicts_with = "config")]
     machine: Option<PathBuf>,
-    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, file:PATH, stdout, or none [default: none].
+    /// Where results go: nats://HOST:PORT/SUBJECT, redis://HOST:PORT/STREAM, a queue of SQS, kafka://HOST:PORT/TOPIC,
+    /// file:PATH, stdout, or none [default: none].
     #[arg(long, value_name = "DESTINATION", conflicts_with = "config")]
     to: Option<String>,
     /// Where events go that are given up [default: file:NAME.dead-letters.ndjson].

@@ -99,7 +99,7 @@ struct OAuthEntry {
 /// A text that may be secret: written out, or where it is found.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
-enum Secret {
+pub(super) enum Secret {
     /// Only for what is none, such as most header fields.
     Plain(String),
     Environment {
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Secret {
 
 impl Secret {
     /// The text. What is wrong is told without it.
-    fn read(&self) -> Result<String, String> {
+    pub(super) fn read(&self) -> Result<String, String> {
         match self {
             Self::Plain(text) => Ok(text.clone()),
             Self::Environment { env: name } => {
@@ -139,7 +139,7 @@ impl Secret {
     }
 
     /// The text of what must not stand in the configuration.
-    fn read_secret(&self) -> Result<String, String> {
+    pub(super) fn read_secret(&self) -> Result<String, String> {
         match self {
             Self::Plain(_) => Err("a secret does not stand here: use { env = \"NAME\" } or { file = \"PATH\" }".into()),
             other => other.read(),
@@ -261,6 +261,21 @@ pub(super) fn with_services(
             .handler(&resource(""), Arc::clone(&aws))
     });
     Ok((builder, Services(machines)))
+}
+
+/// A client of AWS for the command line's own calls of a service in a region. `endpoint` is where the service is called unless
+/// the settings say otherwise.
+///
+/// # Errors
+/// What is wrong with the settings, for the operator.
+#[cfg(feature = "sqs")]
+pub(super) fn aws(file: &ServicesFile, region: &str, service: &str, endpoint: Option<&str>) -> Result<Aws, String> {
+    let mut settings = aws_settings(file, region, None)?;
+    if let Some(url) = endpoint.filter(|_| !settings.has_endpoint(service) && settings.endpoint.is_none()) {
+        settings.set_endpoint(service, url).map_err(|error| format!("{url}: {}", error.reason))?;
+    }
+    let http = HttpClient::new(&TlsOptions { ca_file: file.ca_file.clone() }).map_err(|error| error.to_string())?;
+    Ok(Aws::new(settings, http, Arc::new(SystemClock::new())))
 }
 
 fn aws_settings(file: &ServicesFile, region: &str, lambda_endpoint: Option<&str>) -> Result<AwsSettings, String> {

@@ -11,6 +11,7 @@ mod event;
 mod executor;
 mod failure_rule;
 mod file;
+pub mod kafka;
 mod lane;
 mod lines;
 #[cfg(feature = "nats")]
@@ -22,6 +23,8 @@ mod rate_limit;
 pub mod redis;
 mod settings;
 mod settle;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 pub use self::{
     backoff::Backoff,

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
-Usage: tests/pipe/crash.py [nats|redis] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N]
-                           [--server-pauses N] [--to-file]
+Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N]
+                           [--server-kills N] [--server-pauses N] [--to-file]
                            [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
@@ -15,7 +15,9 @@ publications may take to be answered.
 """
 import argparse
 import collections
+import importlib
 import json
+import os
 import pathlib
 import random
 import re
@@ -120,6 +122,70 @@ class RedisBroker:
         self.context.__exit__(None, None, None)
 
 
+class KafkaBroker:
+    """librdkafka's mock cluster, in a process of its own. It keeps what it has in memory, so it is not killed."""
+    name = "kafka"
+    partitions = 16
+
+    def __init__(self, directory):
+        program = pathlib.Path(binary()).parent / "examples" / "kafka_cluster"
+        self.file = pathlib.Path(directory) / "read"
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        url = f"kafka://{self.answer()}"
+        for topic in ("events", "done", "dead"):
+            self.ask(f"topic {topic} {self.partitions}")
+        self.source, self.results, self.dead = f"{url}/events/crash", f"{url}/done", f"{url}/dead"
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the cluster has ended")
+        return line.decode().strip()
+
+    def ask(self, command):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def publish(self, payloads):
+        self.produced = int(self.ask("produce events\n" + b"\n".join(payloads).decode() + "\n"))
+
+    def stored(self):
+        return self.produced
+
+    def left(self):
+        return int(self.ask("left events crash"))
+
+    def read(self, topic):
+        """What is there, when nothing more comes for a second."""
+        lines = []
+        while True:
+            time.sleep(1)
+            if self.ask(f"read {topic} {self.file}") == "0":
+                return lines
+            lines += (line.split(b"\t", 1) for line in self.file.read_bytes().splitlines())
+
+    def read_results(self):
+        return (payload for _, payload in self.read("done"))
+
+    def read_dead(self):
+        return [(error.decode(), payload) for error, payload in self.read("dead")]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def queues(name):
+    # Needs packages that are not on every machine.
+    return getattr(importlib.import_module("queues"), name)
+
+
+BROKERS = {"nats": lambda: NatsBroker, "redis": lambda: RedisBroker,
+           "kafka": lambda: KafkaBroker, "sqs": lambda: queues("SqsBroker"),
+           "fifo": lambda: queues("FifoBroker")}
+
+
 def events(count, poison_every):
     for number in range(count):
         if poison_every and number % poison_every == poison_every // 2:
@@ -138,6 +204,7 @@ class Pipe:
         self.machine.write_text(json.dumps(MACHINE))
         self.config = pathlib.Path(scratch) / "pipe.toml"
         self.config.write_text(f"""
+{getattr(broker, "settings", "")}
 [[pipe]]
 name = "crash"
 from = "{broker.source}"
@@ -162,6 +229,7 @@ ack_wait = {options.ack_wait}
             if options.to_file:
                 broker.read_results = lambda: (line for file in files for line in file.read_bytes().splitlines())
                 broker.results_stored = lambda: sum(file.stat().st_size for file in files if file.exists())
+        self.environment = os.environ | getattr(broker, "environment", {})
         self.log = open(pathlib.Path(scratch) / "log", "w+")
         self.problems = []
         self.longest_stop = 0
@@ -170,7 +238,7 @@ ack_wait = {options.ack_wait}
 
     def start(self, node=0):
         command = [binary(), "pipe", "--config", str(self.configs[node]), "--progress", "1"]
-        self.processes[node] = subprocess.Popen(command, stderr=self.log)
+        self.processes[node] = subprocess.Popen(command, stderr=self.log, env=self.environment)
         self.begun[node] = time.monotonic()
 
     def start_all(self):
@@ -313,7 +381,7 @@ def count(broker, options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("broker", nargs="?", choices=["nats", "redis"], default="nats")
+    parser.add_argument("broker", nargs="?", choices=sorted(BROKERS), default="nats")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
@@ -332,7 +400,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         directory = pathlib.Path(scratch) / "broker"
         directory.mkdir()
-        broker = {"nats": NatsBroker, "redis": RedisBroker}[options.broker](directory)
+        broker = BROKERS[options.broker]()(directory)
         pipe = Pipe(broker, scratch, options)
         try:
             broker.publish(events(options.events, options.poison_every))

@@ -2,11 +2,19 @@
 
 use std::{path::Path, rc::Rc, sync::Arc};
 
+#[cfg(feature = "sqs")]
+use super::queue::QueuePlace;
 use super::settings::{Machine, PipeSettings};
+#[cfg(feature = "kafka")]
+use super::topic::TopicPlace;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::{KafkaDestination, KafkaSource, KafkaSourceSettings};
 #[cfg(feature = "nats")]
 use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
 #[cfg(feature = "redis")]
 use crate::source::redis::{RedisAddress, RedisConnection, RedisDestination, RedisSource, RedisSourceSettings};
+#[cfg(feature = "sqs")]
+use crate::source::sqs::{SqsDestination, SqsSource, SqsSourceSettings};
 use crate::source::{Acknowledger, Destination, FileDestination, LineSource, Nowhere, Source};
 
 /// Where the events of a pipe come from and go to: checked, not connected.
@@ -21,16 +29,22 @@ pub(super) struct Places {
 enum From {
     /// Standard input.
     Lines,
+    #[cfg(feature = "kafka")]
+    Kafka(TopicPlace),
     #[cfg(feature = "nats")]
     Nats { servers: Vec<String>, stream: String, consumer: Option<String> },
     #[cfg(feature = "redis")]
     Redis { server: String, stream: String, group: Option<String> },
+    #[cfg(feature = "sqs")]
+    Sqs(QueuePlace),
 }
 
 #[derive(Clone)]
 enum To {
     Nowhere,
     File(FileDestination),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaDestination),
     #[cfg(feature = "nats")]
     Nats {
         servers: Vec<String>,
@@ -41,6 +55,8 @@ enum To {
         server: String,
         stream: String,
     },
+    #[cfg(feature = "sqs")]
+    Sqs(QueuePlace),
 }
 
 /// What a lane works with.
@@ -51,12 +67,24 @@ pub(super) struct Open {
     pub(super) dead_letters: Rc<dyn Destination>,
 }
 
+/// What the file says beside the addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    #[cfg(feature = "sqs")]
+    pub(super) services: &'a crate::cli::services::ServicesFile,
+    #[cfg(feature = "kafka")]
+    pub(super) kafka: &'a std::collections::BTreeMap<String, crate::cli::services::Secret>,
+    #[cfg(not(any(feature = "sqs", feature = "kafka")))]
+    pub(super) nothing: std::marker::PhantomData<&'a ()>,
+}
+
 type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Places {
     /// Reads the addresses and opens files.
-    pub(super) fn new(from: &str, to: &str, dead_letter: &str) -> Result<Self, String> {
-        Ok(Self { from: source(from)?, to: destination(to)?, dead_letter: destination(dead_letter)? })
+    pub(super) fn new(from: &str, to: &str, dead_letter: &str, given: &Given<'_>) -> Result<Self, String> {
+        let (to, dead_letter) = (destination(to, given)?, destination(dead_letter, given)?);
+        Ok(Self { from: source(from, given)?, to, dead_letter })
     }
 
     /// Makes what one lane works with.
@@ -72,6 +100,19 @@ impl Places {
         let (source, acknowledger): (Box<dyn Source>, Rc<dyn Acknowledger>) = match &self.from {
             From::Lines => {
                 let source = LineSource::new(std::io::stdin()).map_err(|error| format!("stdin: {error}"))?;
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
+            #[cfg(feature = "kafka")]
+            From::Kafka(place) => {
+                let settings = KafkaSourceSettings {
+                    topic: place.topic.clone(),
+                    group: place.group.clone().unwrap_or_else(|| format!("expressway-{}", pipe.machine_name())),
+                    index,
+                    patience: pipe.ack_wait,
+                    window: pipe.window(lanes),
+                };
+                let source = KafkaSource::new(&place.client, settings);
                 let acknowledger = Rc::new(source.acknowledger());
                 (Box::new(source), acknowledger)
             }
@@ -99,6 +140,13 @@ impl Places {
                     max_waiting: pipe.window(lanes),
                 };
                 let source = RedisSource::new(server.clone(), connections.redis(server), settings);
+                let acknowledger = Rc::new(source.acknowledger());
+                (Box::new(source), acknowledger)
+            }
+            #[cfg(feature = "sqs")]
+            From::Sqs(place) => {
+                let settings = SqsSourceSettings { patience: pipe.ack_wait, report: Arc::clone(say) };
+                let source = SqsSource::new(place.queue(), settings);
                 let acknowledger = Rc::new(source.acknowledger());
                 (Box::new(source), acknowledger)
             }
@@ -144,15 +192,20 @@ impl Connections<'_> {
         match to {
             To::Nowhere => Rc::new(Nowhere),
             To::File(file) => Rc::new(file.clone()),
+            #[cfg(feature = "kafka")]
+            To::Kafka(topic) => Rc::new(topic.clone()),
             #[cfg(feature = "nats")]
             To::Nats { servers, subject } => Rc::new(NatsDestination::new(self.nats(servers), subject.clone())),
             #[cfg(feature = "redis")]
             To::Redis { server, stream } => Rc::new(RedisDestination::new(self.redis(server), stream.clone())),
+            #[cfg(feature = "sqs")]
+            To::Sqs(place) => Rc::new(SqsDestination::new(place.queue())),
         }
     }
 }
 
-fn source(text: &str) -> Result<From, String> {
+#[cfg_attr(not(any(feature = "sqs", feature = "kafka")), allow(unused_variables, reason = "others need no more"))]
+fn source(text: &str, given: &Given<'_>) -> Result<From, String> {
     if text == "-" {
         return Ok(From::Lines);
     }
@@ -174,10 +227,19 @@ fn source(text: &str) -> Result<From, String> {
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM or redis://HOST:PORT/STREAM/GROUP")),
         };
     }
+    #[cfg(feature = "kafka")]
+    if let Some(place) = TopicPlace::find(text, given.kafka)? {
+        return Ok(From::Kafka(place));
+    }
+    #[cfg(feature = "sqs")]
+    if let Some(place) = QueuePlace::find(text, given.services)? {
+        return Ok(From::Sqs(place));
+    }
     Err(format!("'{text}' is no source that this build knows"))
 }
 
-fn destination(text: &str) -> Result<To, String> {
+#[cfg_attr(not(any(feature = "sqs", feature = "kafka")), allow(unused_variables, reason = "others need no more"))]
+fn destination(text: &str, given: &Given<'_>) -> Result<To, String> {
     if text == "none" {
         return Ok(To::Nowhere);
     }
@@ -202,6 +264,14 @@ fn destination(text: &str) -> Result<To, String> {
             [stream] => Ok(To::Redis { server, stream: stream.clone() }),
             _ => Err(format!("'{text}' is not redis://HOST:PORT/STREAM")),
         };
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(place) = TopicPlace::find(text, given.kafka)? {
+        return Ok(To::Kafka(KafkaDestination::new(place.client, place.topic)));
+    }
+    #[cfg(feature = "sqs")]
+    if let Some(place) = QueuePlace::find(text, given.services)? {
+        return Ok(To::Sqs(place));
     }
     Err(format!("'{text}' is no destination that this build knows"))
 }

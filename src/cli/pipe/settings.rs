@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::{PipeArguments, place::Places};
+use super::{
+    PipeArguments,
+    place::{Given, Places},
+};
+#[cfg(feature = "sqs")]
+use crate::source::sqs::SqsAddress;
 use crate::{
     Value,
     cli::{
@@ -68,6 +73,10 @@ pub(in crate::cli) struct PipeSettings {
     order_by: Option<Path>,
     batch: Option<BatchSettings>,
     rate_limit: Option<Arc<RateLimit>>,
+    #[cfg(feature = "sqs")]
+    services: ServicesFile,
+    #[cfg(feature = "kafka")]
+    kafka: BTreeMap<String, crate::cli::services::Secret>,
 }
 
 /// The file of `--config`.
@@ -115,6 +124,10 @@ struct PipeEntry {
     filter: Option<toml::Value>,
     order_by: Option<String>,
     batch: Option<BatchEntry>,
+    /// Properties of librdkafka.
+    #[cfg(feature = "kafka")]
+    #[serde(default)]
+    kafka: BTreeMap<String, crate::cli::services::Secret>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,7 +147,8 @@ impl Settings {
             Some(path) => read(path)?,
             None => one_pipe(&arguments),
         };
-        let pipes = pipes(std::mem::take(&mut file.pipe))?;
+        let mut pipes = pipes(std::mem::take(&mut file.pipe))?;
+        pipes.iter_mut().for_each(|pipe| pipe.set_services(&file.services));
         let simulation = arguments.simulation.or(SimulationArguments {
             mock: file.mock,
             mock_case: file.mock_case,
@@ -286,10 +300,15 @@ impl PipeSettings {
             longest: entry.max_retry_wait_ms.map_or(RETRY.longest, Duration::from_millis),
         };
         let batch = match entry.batch {
-            Some(batch) if batch.max_items == 0 || entry.order_by.is_some() || entry.machine_by.is_some() => {
-                return Err(named(
-                    "batch needs max_items of 1 at least, and goes without order_by and machine_by".into(),
-                ));
+            Some(batch)
+                if batch.max_items == 0
+                    || entry.order_by.is_some()
+                    || entry.machine_by.is_some()
+                    || is_fifo(&entry.from) =>
+            {
+                let problem =
+                    "batch needs max_items of 1 at least, and goes without order_by, machine_by and FIFO queues";
+                return Err(named(problem.into()));
             }
             batch => batch.map(|batch| BatchSettings {
                 max_items: batch.max_items,
@@ -330,6 +349,10 @@ impl PipeSettings {
             ack_wait,
             result,
             batch,
+            #[cfg(feature = "sqs")]
+            services: ServicesFile::default(),
+            #[cfg(feature = "kafka")]
+            kafka: entry.kafka,
         })
     }
 
@@ -352,8 +375,30 @@ impl PipeSettings {
         (self.max_in_flight / lanes).max(1)
     }
 
+    /// Tells the pipe where services of AWS are.
+    #[cfg_attr(not(feature = "sqs"), allow(unused_variables, clippy::unused_self, reason = "only queues ask for it"))]
+    pub(in crate::cli) fn set_services(&mut self, services: &ServicesFile) {
+        #[cfg(feature = "sqs")]
+        self.services.clone_from(services);
+    }
+
     pub(super) fn places(&self) -> Result<Places, String> {
-        Places::new(&self.from, &self.to, &self.dead_letter).map_err(|error| format!("pipe {}: {error}", self.name))
+        let given = Given {
+            #[cfg(feature = "sqs")]
+            services: &self.services,
+            #[cfg(feature = "kafka")]
+            kafka: &self.kafka,
+            #[cfg(not(any(feature = "sqs", feature = "kafka")))]
+            nothing: std::marker::PhantomData,
+        };
+        Places::new(&self.from, &self.to, &self.dead_letter, &given)
+            .map_err(|error| format!("pipe {}: {error}", self.name))
+    }
+
+    /// The groups of a FIFO queue. The queue gives no lane messages of a group that another has some of, so their order needs
+    /// no lane of its own.
+    fn order_of_groups(&self) -> Option<Path> {
+        is_fifo(&self.from).then(|| Path::parse("$.key").expect("this is a path"))
     }
 
     pub(super) fn lane_settings(&self, lanes: usize, drain_timeout: Duration) -> LaneSettings {
@@ -362,13 +407,21 @@ impl PipeSettings {
             event: self.event.clone(),
             failures: self.failures.clone(),
             result: self.result,
-            order_by: self.order_by.clone(),
+            order_by: self.order_by.clone().or_else(|| self.order_of_groups()),
             batch: self.batch,
             drain_timeout,
             broker_backoff: BROKER,
             rate_limit: self.rate_limit.clone(),
         }
     }
+}
+
+/// Whether a source keeps the order of equal keys.
+fn is_fifo(from: &str) -> bool {
+    #[cfg(feature = "sqs")]
+    return SqsAddress::parse(from).is_ok_and(|queue| queue.is_fifo());
+    #[cfg(not(feature = "sqs"))]
+    return from.is_empty();
 }
 
 fn machine_name(path: &std::path::Path) -> String {
@@ -438,5 +491,16 @@ mod tests {
         let good = "input = { 'a.$' = '$.payload' }\nfilter = { Variable = '$.payload.a', IsPresent = true }\n\
                     order_by = '$.payload.a'\non_failure = { 'States.ALL' = 'dead_letter' }";
         assert_eq!(pipe(good).unwrap().lanes(4), 1);
+    }
+
+    #[cfg(feature = "sqs")]
+    #[test]
+    fn fifo_queues_have_an_order_by_themselves() {
+        let entry = |batch: &str| format!("from = 'sqs://orders.fifo'\nmachine = 'order.asl.json'\n{batch}");
+        let read = |text: &str| PipeSettings::new(toml::from_str(text).unwrap());
+        let pipe = read(&entry("")).unwrap();
+        assert!(pipe.lane_settings(4, Duration::ZERO).order_by.is_some());
+        assert_eq!(pipe.lanes(4), 4);
+        assert!(read(&entry("batch = { max_items = 2, max_wait_ms = 1 }")).is_err());
     }
 }

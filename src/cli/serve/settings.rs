@@ -138,6 +138,7 @@ impl Settings {
         if intake.from.is_some() {
             pipes.push(intake.pipe()?);
         }
+        pipes.iter_mut().for_each(|pipe| pipe.set_services(&file.services));
         let progress = file.progress.unwrap_or(DEFAULT_PROGRESS_SECONDS);
         Ok(Self {
             intake: intake_address,

@@ -8,6 +8,8 @@
 mod apigateway;
 mod client;
 mod credentials;
+#[cfg(feature = "sqs")]
+mod direct;
 mod error;
 mod events;
 mod json;
