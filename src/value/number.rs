@@ -20,7 +20,11 @@ impl<'a> Number<'a> {
         text.parse().map(Number::Int).or_else(|_| text.parse().map(Number::UInt)).unwrap_or(Number::Text(text))
     }
 
+    #[inline]
     pub(super) fn from_decimal_text(text: &'a str) -> Self {
+        if let Some(value) = short_decimal(text) {
+            return Number::Float(value);
+        }
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Number::Float(value),
             _ => Number::Text(text),
@@ -81,6 +85,30 @@ impl<'a> Number<'a> {
     }
 }
 
+/// A decimal of few digits and without exponent: both its digits and the power of ten are floats exactly, so that their
+/// quotient is the nearest float to the number (W. D. Clinger, "How to Read Floating Point Numbers Accurately").
+#[inline]
+fn short_decimal(text: &str) -> Option<f64> {
+    /// Digits of which every integer is a float, and a point.
+    const MAX_BYTES: usize = 16;
+    const POWERS: [f64; MAX_BYTES] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if digits.len() > MAX_BYTES {
+        return None;
+    }
+    let (mut whole, mut point) = (0_u64, None);
+    for (place, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
+            b'.' => point = Some(place),
+            _ => return None,
+        }
+    }
+    let value = whole as f64 / POWERS[digits.len() - 1 - point?];
+    Some(if digits.len() < text.len() { -value } else { value })
+}
+
 /// Decimal digits of an integer.
 pub(super) fn integer_size(value: u64) -> usize {
     value.checked_ilog10().map_or(1, |digits| digits as usize + 1)
@@ -116,6 +144,28 @@ fn write_float(value: f64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_decimals_are_what_the_standard_library_reads() {
+        let mut generator = 1_u64;
+        for _ in 0..100_000 {
+            generator = generator.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let digits = (generator >> 11) % 10_u64.pow(1 + (generator >> 60) as u32);
+            let places = (generator >> 5) as usize % 16;
+            let text = format!("{digits:0width$}", width = places + 1);
+            let (whole, fraction) = text.split_at(text.len() - places);
+            for text in [format!("{whole}.{fraction}0"), format!("-{whole}.{fraction}5")] {
+                let expected: f64 = text.parse().unwrap();
+                if let Some(value) = short_decimal(&text) {
+                    assert_eq!(value.to_bits(), expected.to_bits(), "{text}");
+                }
+            }
+        }
+        assert_eq!(short_decimal("-0.0").map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        for other in ["1e5", "1.5E3", "12345678901234567.5", "12"] {
+            assert_eq!(short_decimal(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn sizes_are_those_of_the_text() {

@@ -164,7 +164,9 @@ impl Compiler {
             };
             compiled.push((key, self.node(value)?));
         }
-        Some(constant_object(&compiled).map_or_else(|| Node::Object(compiled.into()), Node::Constant))
+        // Read from its text, it is copied as text wherever it is written.
+        let constant = constant_object(&compiled).and_then(|object| Value::parse(&object.to_json()).ok());
+        Some(constant.map_or_else(|| Node::Object(compiled.into()), Node::Constant))
     }
 
     /// Variables are bound by the items of blocks only; elsewhere `:=` is not of the subset.

@@ -97,6 +97,7 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
             },
             Node::Literal(value) => Some(Leaf::Value(value.as_ref())),
             Node::Number(number) => Some(Leaf::Number(*number)),
+            Node::Constant(object) if !context.is_array() => Some(Leaf::Value(object.as_ref())),
             _ => None,
         }
     }
@@ -125,15 +126,28 @@ impl<'a, E: JsonataEnvironment> Evaluator<'a, E> {
     pub(super) fn sum_of_fields(&mut self, fields: &'a Fields, context: &Data<'a>) -> Result<Option<f64>, Halt> {
         let Walk::Items(array, name) = self.walk(fields, context) else { return Ok(None) };
         let (mut sum, mut count) = (0.0, 0);
-        let simple = self.each_field(array, name, |value, _| match value.view() {
-            View::Number(number) if number.as_f64().is_finite() => {
-                sum += number.as_f64();
-                count += 1;
-                Ok(())
+        for item in array.iter() {
+            self.meter.charge(1)?;
+            let member = match item.as_object() {
+                Some(object) => object.get(name),
+                None if item.as_array().is_some() => return Ok(None),
+                None => None,
+            };
+            match member.map(ValueRef::view) {
+                None => {}
+                Some(View::Number(number)) => {
+                    let number = number.as_f64();
+                    if !number.is_finite() {
+                        return Err(Halt::Base);
+                    }
+                    sum += number;
+                    count += 1;
+                }
+                Some(View::Array(_)) => return Ok(None),
+                Some(_) => return Err(Halt::Base),
             }
-            _ => Err(Halt::Base),
-        })?;
-        Ok((simple && count > 0).then_some(sum))
+        }
+        Ok((count > 0).then_some(sum))
     }
 
     #[inline]
