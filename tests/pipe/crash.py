@@ -2,16 +2,16 @@
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
 Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N]
-                           [--server-kills N] [--server-pauses N] [--to-file]
+                           [--server-kills N] [--server-pauses N] [--leave-dead] [--to-file]
                            [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
 result, poison a dead letter, and the results that came twice must be at most the in-flight window for each kill. JetStream
 drops results that it has stored already, by their Nats-Msg-Id; with --to-file, results go to a file, which drops none. The big
 run: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
---nodes 2 two of them share the consumer; the first one is killed. With --server-kills the broker is killed as well, and
-started again on what it left: results must come again within five seconds. With --server-pauses it stands still for longer than
-publications may take to be answered.
+--nodes 2 two of them share the consumer; the first one is killed, and with --leave-dead not started again. With --server-kills the
+broker is killed as well, and started again on what it left: results must come again within five seconds. With --server-pauses
+it stands still for longer than publications may take to be answered.
 """
 import argparse
 import collections
@@ -260,8 +260,9 @@ ack_wait = {options.ack_wait}
             raise RuntimeError(f"`pipe` ended with status {status} on SIGTERM\n{self.tail()}")
 
     def stop_all(self):
-        for node in range(len(self.configs)):
-            self.stop(node)
+        for node, process in enumerate(self.processes):
+            if process.poll() is None:
+                self.stop(node)
 
     def kill_all(self):
         for process in self.processes:
@@ -304,7 +305,8 @@ def kill_at_random(broker, pipe, options, chance):
             pipe.kill()
         else:
             pipe.stop()
-        pipe.start()
+        if not options.leave_dead:
+            pipe.start()
 
 
 def hit_server(broker, pipe, blow, chance):
@@ -388,6 +390,7 @@ def main():
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--server-kills", type=int, default=0)
     parser.add_argument("--server-pauses", type=int, default=0)
+    parser.add_argument("--leave-dead", action="store_true", help="with --kills 1: the others take over")
     parser.add_argument("--poison-every", type=int, default=1000)
     parser.add_argument("--to-file", action="store_true", help="results to a file")
     parser.add_argument("--max-in-flight", type=int, default=1000)

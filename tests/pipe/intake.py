@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Kills all nodes of `expressway serve --intake` with SIGKILL at random moments while clients start executions.
 
-Usage: tests/pipe/intake.py [--starts N] [--kills N] [--nodes N] [--clients N] [--seed N]
+Usage: tests/pipe/intake.py [--starts N] [--kills N] [--server-kills N] [--nodes N] [--clients N] [--seed N]
 
 The executions call a function of this program, which notes their numbers, ARNs and start times. Every start that was answered
-with 200 must have been executed at least once, under the ARN and the start time that it was answered with.
+with 200 must have been executed at least once, under the ARN and the start time that it was answered with. With --server-kills
+NATS is killed as well, and started again on what it left.
 """
 import argparse
 import datetime
@@ -109,6 +110,9 @@ class Clients:
         seeds = [chance.randrange(1 << 30) for _ in range(options.clients)]
         self.threads = [threading.Thread(target=self.work, args=(random.Random(seed),)) for seed in seeds]
 
+    def begun(self):
+        return len(self.answered) + self.refused + self.broken
+
     def work(self, chance):
         connection, node = None, chance.choice(self.nodes)
         while True:
@@ -150,7 +154,7 @@ def count(clients, seen, options, kills, seed):
                 problems.append(f"start {number} was answered with {answer}, and executed as {arn} of {start}")
     print(f"intake: {options.starts} starts, {len(clients.answered)} answered with 200, {clients.refused} refused, "
           f"{clients.broken} without an answer; {len(clients.answered) - lost} executed, {twice} of them more than once, "
-          f"{lost} lost; {options.nodes} nodes, killed {kills} times, seed {seed}")
+          f"{lost} lost; {options.nodes} nodes, killed {kills} times, NATS {options.server_kills} times, seed {seed}")
     if lost:
         problems.append(f"{lost} starts are lost")
     if len(clients.answered) < options.starts / 2:
@@ -162,6 +166,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--starts", type=int, default=4000)
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--server-kills", type=int, default=0)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seed", type=int, default=None)
@@ -185,11 +190,16 @@ def main():
                 clients = Clients(nodes, options, chance)
                 for thread in clients.threads:
                     thread.start()
-                moments = sorted(chance.uniform(0.05, 0.9) for _ in range(options.kills))
-                for moment in moments:
-                    while len(clients.answered) + clients.broken < options.starts * moment and clients.threads[0].is_alive():
+                victims = ["nodes"] * options.kills + ["broker"] * options.server_kills
+                for moment, victim in sorted((chance.uniform(0.05, 0.9), victim) for victim in victims):
+                    while clients.begun() < options.starts * moment and clients.threads[0].is_alive():
                         time.sleep(0.01)
                     time.sleep(chance.uniform(0, 0.1))
+                    if victim == "broker":
+                        broker.kill()
+                        time.sleep(chance.uniform(0, 2))
+                        broker.start()
+                        continue
                     for node in nodes:
                         node.kill()
                     time.sleep(chance.uniform(0, 0.5))

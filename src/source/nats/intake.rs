@@ -39,7 +39,7 @@ impl NatsIntake {
     /// same id, which the stream keeps once.
     ///
     /// # Errors
-    /// When the stream has not acknowledged it after [`PUBLICATION_DEADLINE`].
+    /// When the stream has not acknowledged it after five seconds (`PUBLICATION_DEADLINE`).
     pub async fn store(&self, id: &str, start: Bytes) -> Result<(), BrokerError> {
         let deadline = Instant::now() + PUBLICATION_DEADLINE;
         let mut last = BrokerError::new("the stream did not answer in time");
