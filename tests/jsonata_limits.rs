@@ -388,7 +388,7 @@ fn parsing() {
 
 /// Large data, as far as a payload and variables hold it.
 fn large() -> Data {
-    let parsed = |text: String| Value::parse(&text).unwrap();
+    let parsed = |text: String| Value::parse(&text).expect("what is written is JSON");
     let list = |items: Vec<String>| parsed(format!("[{}]", items.join(",")));
     let members: Vec<_> = (0..20_000).map(|place| format!("\"k{place}\":{place}")).collect();
     let variables = HashMap::from([

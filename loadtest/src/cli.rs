@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    baseline, compare, http_hang, http_task, in_process, isolation, latency, ready, run, simulated, waiting,
+    baseline, compare, http_hang, http_task, in_process, isolation, latency, peers, ready, run, simulated, soak,
+    waiting,
 };
 use crate::failure::Failure;
 use crate::terminal;
@@ -28,6 +29,8 @@ Examples:
   loadtest compare --workload w1 --pairs 5
   loadtest latency --load 0.5 --max-p99-ratio 3
   loadtest isolation --load 0.3 --max-p99-ratio 3
+  loadtest soak --length 600 --max-rss-growth 2
+  loadtest peers --peer here=http://127.0.0.1:8083 --peer there=http://127.0.0.1:4566
   loadtest http-task --rate 10000
   loadtest waiting --count 1000000
   loadtest simulated --only waiting --count 200000
@@ -48,6 +51,8 @@ enum Command {
     Compare(compare::CompareArguments),
     Latency(latency::LatencyArguments),
     Isolation(isolation::IsolationArguments),
+    Soak(soak::SoakArguments),
+    Peers(peers::PeersArguments),
     HttpTask(http_task::HttpTaskArguments),
     HttpHang(http_hang::HttpHangArguments),
     Waiting(waiting::WaitingArguments),
@@ -73,6 +78,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Isolation(arguments) => isolation::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::Peers(arguments) => peers::run(&arguments),
         Command::HttpTask(arguments) => http_task::run(&arguments),
         Command::HttpHang(arguments) => http_hang::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),

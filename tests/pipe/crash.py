@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Kills `expressway pipe` with SIGKILL at random moments under load, and counts what became of the events.
 
-Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N] [--server-kills N] [--to-file]
+Usage: tests/pipe/crash.py [nats|redis|kafka|sqs|fifo] [--events N] [--kills N] [--signal KILL|TERM] [--nodes N]
+                           [--server-kills N] [--server-pauses N] [--to-file]
                            [--poison-every N] [--seed N]
 
 Every event has a number. After the last kill the pipe runs until the source has nothing left. Then each event must have a
@@ -9,7 +10,8 @@ result, poison a dead letter, and the results that came twice must be at most th
 drops results that it has stored already, by their Nats-Msg-Id; with --to-file, results go to a file, which drops none. The big
 run: --events 1000000 --kills 20. With --signal TERM the pipe is told to stop instead, and nothing may come twice. With
 --nodes 2 two of them share the consumer; the first one is killed. With --server-kills the broker is killed as well, and
-started again on what it left: results must come again within five seconds.
+started again on what it left: results must come again within five seconds. With --server-pauses it stands still for longer than
+publications may take to be answered.
 """
 import argparse
 import collections
@@ -29,6 +31,7 @@ import servers
 from served import binary
 
 RESUME_SECONDS = 5
+PAUSE_SECONDS = 7
 
 MACHINE = {"StartAt": "Check", "States": {
     "Check": {"Type": "Choice", "Choices": [{"Variable": "$.fail", "BooleanEquals": True, "Next": "Refuse"}],
@@ -282,7 +285,7 @@ def left(broker):
 def kill_at_random(broker, pipe, options, chance):
     """Kills after shares of the work, so that each kill is under load however fast the machine is."""
     total = options.events
-    victims = ["pipe"] * options.kills + ["server"] * options.server_kills
+    victims = ["pipe"] * options.kills + ["kill"] * options.server_kills + ["pause"] * options.server_pauses
     moments = sorted((chance.uniform(0.02, 0.9), victim) for victim in victims)
     deadline = time.monotonic() + options.seconds
     for moment, victim in moments:
@@ -294,8 +297,8 @@ def kill_at_random(broker, pipe, options, chance):
                 break
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.05))
-        if victim == "server":
-            kill_server(broker, pipe, chance)
+        if victim != "pipe":
+            hit_server(broker, pipe, victim, chance)
             continue
         if options.signal == "KILL":
             pipe.kill()
@@ -304,11 +307,16 @@ def kill_at_random(broker, pipe, options, chance):
         pipe.start()
 
 
-def kill_server(broker, pipe, chance):
-    """Kills the broker, starts it again after a moment, and waits for results to come again."""
-    broker.server.kill()
-    time.sleep(chance.uniform(0, 2))
-    broker.server.start()
+def hit_server(broker, pipe, blow, chance):
+    """Kills the broker and starts it again after a moment, or stops it for a while; waits for results to come again."""
+    if blow == "kill":
+        broker.server.kill()
+        time.sleep(chance.uniform(0, 2))
+        broker.server.start()
+    else:
+        broker.server.process.send_signal(signal.SIGSTOP)
+        time.sleep(PAUSE_SECONDS)
+        broker.server.process.send_signal(signal.SIGCONT)
     returned = time.monotonic()
     before = None
     while True:
@@ -325,7 +333,7 @@ def kill_server(broker, pipe, chance):
         if seconds > 60:
             raise RuntimeError(f"nothing came for {seconds:.0f} s after the broker's return: {left(broker)} left\n{pipe.tail()}")
         time.sleep(0.005)
-    print(f"{broker.name}: the broker was killed; results came again {seconds:.2f} s after its return")
+    print(f"{broker.name}: after a {blow} of the broker results came again {seconds:.2f} s after its return")
     if seconds > RESUME_SECONDS:
         pipe.problems.append(f"results came again {seconds:.2f} s after the broker's return, not within {RESUME_SECONDS}")
 
@@ -364,7 +372,7 @@ def count(broker, options):
         problems.append(f"{len(both)} events have a result and a dead letter")
     if len(dead) != expected_dead:
         problems.append(f"{len(dead)} dead letters, not {expected_dead}")
-    crashes = (options.kills if options.signal == "KILL" else 0) + options.server_kills
+    crashes = (options.kills if options.signal == "KILL" else 0) + options.server_kills + options.server_pauses
     most = crashes * options.max_in_flight
     if duplicated > most:
         problems.append(f"{duplicated} results came twice, more than {most}")
@@ -379,6 +387,7 @@ def main():
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--server-kills", type=int, default=0)
+    parser.add_argument("--server-pauses", type=int, default=0)
     parser.add_argument("--poison-every", type=int, default=1000)
     parser.add_argument("--to-file", action="store_true", help="results to a file")
     parser.add_argument("--max-in-flight", type=int, default=1000)

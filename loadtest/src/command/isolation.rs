@@ -40,8 +40,10 @@ Examples:
   loadtest isolation
   loadtest isolation --load 0.3 --pairs 5 --max-p99-ratio 3
   loadtest isolation --only loop
+  loadtest isolation --only busy
 
-The loop ends by the TimeoutSeconds of its machine, so that the next turn is undisturbed again.")]
+The loop ends by the TimeoutSeconds of its machine, so that the next turn is undisturbed again. When the client shares the
+server's cores, `--only busy` shows what the system itself makes of two threads that compute without end.")]
 pub(crate) struct IsolationArguments {
     #[command(flatten)]
     server: ServerCommand,
@@ -50,7 +52,7 @@ pub(crate) struct IsolationArguments {
     load: f64,
     #[command(flatten)]
     open_loop: OpenLoopOptions,
-    /// Only one of the two that disturb.
+    /// Only one of those that disturb [default: loop and map].
     #[arg(long, value_enum)]
     only: Option<Disturber>,
     /// Exit with 1 when the median ratio of the 99th percentiles is above this.
@@ -68,7 +70,12 @@ enum Disturber {
     Loop,
     /// Maps of many items, one after the other.
     Map,
+    /// No executions, but two threads of this program that compute without end: the yardstick.
+    Busy,
 }
+
+/// Threads that compute without end, as many as the loop and the Map keep busy at once.
+const BUSY_THREADS: usize = 2;
 
 /// Requests that start what disturbs.
 struct Disturbance {
@@ -76,6 +83,7 @@ struct Disturbance {
     /// The loop, which is answered when its time is over.
     endless: Option<Vec<u8>>,
     map: Option<Vec<u8>>,
+    busy_threads: usize,
     /// How long the loop runs.
     length: Duration,
 }
@@ -135,7 +143,7 @@ impl Disturbance {
     /// Creates the machines, and tries the Map.
     fn prepare(server: &Side, only: Option<Disturber>, length: Duration) -> Result<Self, Failure> {
         let endpoint = server.endpoint.clone();
-        let is_wanted = |disturber| only.is_none_or(|only| only == disturber);
+        let is_wanted = |disturber| only.map_or(disturber != Disturber::Busy, |only| only == disturber);
         let start = |workload: &Workload| -> Result<Vec<u8>, Failure> {
             let arn = client::create_state_machine(&endpoint, workload)?;
             Ok(request::start(&endpoint.authority, Action::StartSyncExecution, &arn, &workload.input))
@@ -145,13 +153,21 @@ impl Disturbance {
         if let Some(map) = &map {
             run_map(&endpoint, map, true)?;
         }
-        Ok(Self { endpoint, endless, map, length })
+        let busy_threads = if is_wanted(Disturber::Busy) { BUSY_THREADS } else { 0 };
+        Ok(Self { endpoint, endless, map, busy_threads, length })
     }
 
     /// Does something while others disturb it, and waits until they have ended. Tells how many Maps did meanwhile.
     fn beside<T>(&self, what: impl FnOnce() -> Result<T, Failure>) -> Result<(T, u64), Failure> {
         let (stop, maps) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
+            for _ in 0..self.busy_threads {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
             let endless = self
                 .endless
                 .as_ref()

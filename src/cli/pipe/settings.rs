@@ -149,6 +149,13 @@ impl Settings {
         };
         let mut pipes = pipes(std::mem::take(&mut file.pipe))?;
         pipes.iter_mut().for_each(|pipe| pipe.set_services(&file.services));
+        let definitions = arguments.definitions.or(file.definitions);
+        if definitions.is_none()
+            && let Some(pipe) = pipes.iter().find(|pipe| !matches!(pipe.machine, Machine::File(_)))
+        {
+            let name = &pipe.name;
+            return Err(format!("pipe {name}: machine is no file, and there are no --definitions to find it in"));
+        }
         let simulation = arguments.simulation.or(SimulationArguments {
             mock: file.mock,
             mock_case: file.mock_case,
@@ -162,7 +169,7 @@ impl Settings {
             drain_timeout: Duration::from_secs(drain_seconds),
             progress: (progress > 0).then(|| Duration::from_secs(progress)),
             lambda_endpoint: arguments.lambda_endpoint.or(file.lambda_endpoint),
-            definitions: arguments.definitions.or(file.definitions),
+            definitions,
             simulation: simulation.load()?,
             services: file.services,
         })
@@ -261,7 +268,7 @@ fn one_pipe(arguments: &PipeArguments) -> ConfigFile {
 
 impl PipeSettings {
     fn new(entry: PipeEntry) -> Result<Self, String> {
-        let is_file = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        let is_file = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json") || path.is_file();
         let machine = match (entry.machine, &entry.machine_by) {
             (None, None) => return Err(format!("the pipe from {} has neither machine nor machine_by", entry.from)),
             (Some(path), Some(_)) if is_file(&path) => {
@@ -484,6 +491,9 @@ mod tests {
             ("order_by = '$.'", "order_by"),
             ("batch = { max_items = 0, max_wait_ms = 1 }", "batch"),
             ("form = 'x'", "unknown field"),
+            ("burst = 3", "burst"),
+            ("max_starts_per_second = 0.0", "max_starts_per_second"),
+            ("machine_by = '$.payload.kind'", "machine_by"),
         ] {
             let error = pipe(bad).unwrap_err();
             assert!(error.contains(word), "{bad}: {error}");
@@ -502,5 +512,23 @@ mod tests {
         assert!(pipe.lane_settings(4, Duration::ZERO).order_by.is_some());
         assert_eq!(pipe.lanes(4), 4);
         assert!(read(&entry("batch = { max_items = 2, max_wait_ms = 1 }")).is_err());
+    }
+
+    #[test]
+    fn machines_are_files_or_names_or_said_by_events() {
+        let machine = |text: &str| {
+            let text = format!("name = 'p'\nfrom = 'nats://127.0.0.1/S'\n{text}");
+            toml::from_str(&text)
+                .map_err(|error| error.to_string())
+                .and_then(PipeSettings::new)
+                .map(|pipe| pipe.machine)
+        };
+        assert_eq!(machine("machine = 'a/b.asl.json'"), Ok(Machine::File("a/b.asl.json".into())));
+        assert_eq!(machine("machine = 'b'"), Ok(Machine::Registry(Some("b".into()))));
+        assert_eq!(machine("machine_by = '$.payload.kind'"), Ok(Machine::Registry(None)));
+        assert!(machine("").unwrap_err().contains("machine"));
+        let entry = IntakeEntry { from: Some("nats://127.0.0.1/STARTS".into()), ..IntakeEntry::default() };
+        let intake = entry.pipe().unwrap();
+        assert_eq!((intake.machine, intake.max_in_flight, intake.name.as_str()), (Machine::Intake, 10_000, "intake"));
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::connection::Losses;
-use crate::{Value, source::BrokerError};
+use crate::{Value, source::BrokerError, value::ValueRef};
 
 /// How long a stream may take to acknowledge a group of publications, from the first on. Then what was not acknowledged is
 /// published again: its `Nats-Msg-Id` tells the stream what it has stored already.
@@ -173,7 +173,7 @@ fn answer_of(payload: &[u8]) -> Answer {
     let answer = Value::parse_bytes(payload.to_vec()).unwrap_or_default();
     if let Some(error) = answer.get("error") {
         let text = |name| error.get(name).map(|value| value.to_value().to_json()).unwrap_or_default();
-        let description = error.get("description").and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        let description = error.get("description").and_then(ValueRef::as_str).unwrap_or_default().to_owned();
         let too_large = text("err_code") == MESSAGE_EXCEEDS_MAXIMUM;
         return Err(if too_large { BrokerError::too_large(description) } else { BrokerError::new(description) });
     }

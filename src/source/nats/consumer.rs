@@ -90,5 +90,8 @@ impl Consumer {
 fn is_as_wanted(found: &PullConsumer, wanted: &pull::Config) -> bool {
     let config = &found.cached_info().config;
     let ours = config.description.as_deref() == Some(DESCRIPTION);
-    !ours || (config.ack_wait == wanted.ack_wait && config.max_ack_pending == wanted.max_ack_pending)
+    let equal = config.ack_wait == wanted.ack_wait
+        && config.max_ack_pending == wanted.max_ack_pending
+        && config.filter_subject == wanted.filter_subject;
+    !ours || equal
 }

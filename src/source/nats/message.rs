@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_nats::Message;
+use async_nats::{Message, Subject};
 
 use crate::source::{BrokerError, Delivery};
 
@@ -31,7 +31,7 @@ impl<'a> AckSubject<'a> {
 
 /// The delivery of a message of the consumer that `origin` names.
 pub(super) fn delivery(message: Message, origin: &Arc<str>) -> Result<Delivery, BrokerError> {
-    let receipt = message.reply.map(|reply| reply.into_string()).unwrap_or_default();
+    let receipt = message.reply.map(Subject::into_string).unwrap_or_default();
     let Some(AckSubject { delivered, stream_sequence, pending }) = AckSubject::parse(&receipt) else {
         return Err(BrokerError::new(format!("a message has no subject to be acknowledged at, but '{receipt}'")));
     };

@@ -53,6 +53,8 @@ struct Open {
     pulls: VecDeque<Pull>,
     last: u64,
     losses: Losses,
+    /// Whether the server said nothing for too long, on a connection that is up. What it says later comes to the same inbox.
+    silent: bool,
 }
 
 /// Messages of a durable pull consumer.
@@ -98,7 +100,7 @@ impl NatsSource {
         }
         let prefix = client.new_inbox();
         let inbox = client.subscribe(format!("{prefix}.*")).await.map_err(BrokerError::new)?;
-        self.open = Some(Open { consumer, inbox, prefix, pulls: VecDeque::new(), last: 0, losses });
+        self.open = Some(Open { consumer, inbox, prefix, pulls: VecDeque::new(), last: 0, losses, silent: false });
         self.lost = false;
         Ok(())
     }
@@ -108,7 +110,7 @@ impl NatsSource {
         let (client, _) = self.ear.connection().client().await?;
         let Some(open) = &mut self.open else { return Ok(Vec::new()) };
         let fetched = open.fetch(client, most).await;
-        if fetched.is_err() {
+        if fetched.is_err() && !std::mem::take(&mut open.silent) {
             // Whatever is wrong, the consumer is looked for again.
             self.open = None;
             self.lost = true;
@@ -173,7 +175,11 @@ impl Open {
             biased;
             message = self.inbox.next() => message.ok_or_else(|| BrokerError::new("the connection was closed")),
             () = self.losses.next() => Err(BrokerError::new("NATS is gone")),
-            () = sleep_until(deadline) => Err(BrokerError::new("JetStream does not answer")),
+            () = sleep_until(deadline) => {
+                self.silent = true;
+                self.pulls.clear();
+                Err(BrokerError::new("JetStream does not answer"))
+            }
         }
     }
 

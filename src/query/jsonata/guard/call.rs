@@ -72,11 +72,9 @@ impl Rewriter {
             "replace" if args.len() > 2 => return self.replace(args),
             _ => "",
         };
-        if !first.is_empty() {
-            if let Some(arg) = args.first_mut() {
-                let guarded = std::mem::replace(arg, AstNode::Null);
-                *arg = self.call(first, vec![guarded]);
-            }
+        if let (false, Some(arg)) = (first.is_empty(), args.first_mut()) {
+            let guarded = std::mem::replace(arg, AstNode::Null);
+            *arg = self.call(first, vec![guarded]);
         }
         AstNode::Function { name, args, is_builtin }
     }

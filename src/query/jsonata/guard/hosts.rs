@@ -29,6 +29,8 @@ type Host = fn(&[JValue], &Meter) -> Called;
 pub(in crate::query::jsonata) const ARRAY_BYTES: usize = 96;
 /// Memory of one tuple of a stream that binds names by `@`.
 const TUPLE_BYTES: usize = 700;
+/// Memory of a number as text.
+const SHORT_TEXT_BYTES: usize = 16;
 /// Memory of an item while it is sorted: with its keys and its place, and where it goes.
 const SORTED_BYTES: usize = 250;
 /// Memory of a function that is a value.
@@ -218,7 +220,7 @@ fn string(arguments: &[JValue], meter: &Meter) -> Called {
         JValue::Array(_) | JValue::Object(_) => {
             print(arguments, meter)?;
         }
-        _ => meter.items(1)?,
+        _ => meter.bytes(SHORT_TEXT_BYTES)?,
     }
     Ok(texts::string(value, None)?)
 }
