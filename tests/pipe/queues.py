@@ -52,12 +52,14 @@ class SqsBroker:
         return {"Id": str(number), "MessageBody": payload.decode()}
 
     def publish(self, payloads):
+        self.sent = 0
         for piece in pieces(enumerate(payloads), 10):
             entries = [self.entry(number, payload) for number, payload in piece]
-            self.client.send_message_batch(QueueUrl=self.urls["events"], Entries=entries)
+            answer = self.client.send_message_batch(QueueUrl=self.urls["events"], Entries=entries)
+            self.sent += len(answer["Successful"])
 
     def stored(self):
-        return self.left()
+        return self.sent
 
     def left(self):
         return self.count("events")

@@ -48,6 +48,9 @@ impl KafkaClient {
         /// Heartbeats come this often in that time, and every so many milliseconds at least.
         const HEARTBEATS: u128 = 10;
         const HEARTBEAT_MS: u128 = 3000;
+        /// How long the group waits for a member that is to take part in a rebalance, and a member for the group's answer, in
+        /// milliseconds. The consumer's thread does nothing that takes as long.
+        const REBALANCE_MS: u128 = 60_000;
         let patience_ms = patience.as_millis();
         let mut config = ClientConfig::new();
         config
@@ -55,6 +58,7 @@ impl KafkaClient {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", patience_ms.to_string())
             .set("heartbeat.interval.ms", (patience_ms / HEARTBEATS).clamp(1, HEARTBEAT_MS).to_string())
+            .set("max.poll.interval.ms", patience_ms.max(REBALANCE_MS).to_string())
             // A group that has committed nothing begins with the oldest message.
             .set("auto.offset.reset", "earliest")
             .set("statistics.interval.ms", "5000")
