@@ -53,6 +53,7 @@ struct Shared {
     settings: ServerSettings,
     throttle: Arc<Throttle>,
     intake: Option<MakeIntake>,
+    max_connections: usize,
     shards: Shards,
     /// The first socket, for the shard that takes it first.
     listener: Mutex<Option<StdListener>>,
@@ -80,6 +81,16 @@ impl Server {
         throttle: Arc<Throttle>,
         intake: Option<MakeIntake>,
     ) -> io::Result<Self> {
+        Self::start_bounded(runtime, settings, throttle, intake, MAX_CONNECTIONS)
+    }
+
+    fn start_bounded(
+        runtime: &Runtime,
+        settings: ServerSettings,
+        throttle: Arc<Throttle>,
+        intake: Option<MakeIntake>,
+        max_connections: usize,
+    ) -> io::Result<Self> {
         let listener = listen(settings.listen, settings.accept)?;
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
@@ -87,6 +98,7 @@ impl Server {
             settings: ServerSettings { listen: address, ..settings },
             throttle,
             intake,
+            max_connections,
             shards: Shards::default(),
             listener: Mutex::new(Some(listener)),
             connections: AtomicUsize::new(0),
@@ -177,7 +189,7 @@ impl ShardServer {
 
     /// Gives a new connection to a shard, or closes it when there are too many.
     fn spread(self: &Rc<Self>, stream: TcpStream, index: usize, own_connections: &Arc<AtomicUsize>) {
-        if self.shared.connections.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+        if self.shared.connections.fetch_add(1, Ordering::Relaxed) >= self.shared.max_connections {
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
             return;
         }
@@ -218,5 +230,45 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     match listener {
         Some(listener) => listener.accept().await.map(|(stream, _)| stream),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    use super::*;
+    use crate::throttle::ThrottleTable;
+
+    /// The first bytes that a new connection is answered with; none when it is closed instead.
+    fn ask(address: SocketAddr) -> (TcpStream, String) {
+        let mut client = TcpStream::connect(address).expect("a connection");
+        client.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a timeout");
+        // The server may have closed it already.
+        let _ = client.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut answer = [0; 12];
+        let read = client.read(&mut answer).unwrap_or(0);
+        (client, String::from_utf8_lossy(&answer[..read]).into_owned())
+    }
+
+    #[test]
+    fn connections_are_bounded() {
+        const WELL: &str = "HTTP/1.1 200";
+        for accept in [Accept::Balanced, Accept::ReusePort] {
+            let runtime = Runtime::builder().shards(2).build().expect("a runtime");
+            let throttle = Arc::new(Throttle::new(ThrottleTable::off(), Arc::clone(runtime.clock())));
+            let settings = ServerSettings { listen: "127.0.0.1:0".parse().expect("an address"), accept };
+            let server = Server::start_bounded(&runtime, settings, throttle, None, 2).expect("a server");
+            let (first, second) = (ask(server.address()), ask(server.address()));
+            assert_eq!((first.1.as_str(), second.1.as_str()), (WELL, WELL));
+            assert_eq!(ask(server.address()).1, "", "one more is closed");
+            assert_eq!(server.connections(), 2);
+            drop(first);
+            let again = (0..100_000).any(|_| ask(server.address()).1 == WELL);
+            assert!(again, "one that has ended makes room for another");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub const MANY_STRANDS: usize = 10_000;
 pub const MAX_STRANDS: usize = 40_000;
 /// Instructions that an execution runs when it begins, before others get their turn: ours.
 pub const STEP_BUDGET: u32 = 2_000;
-/// Instructions that an execution runs in each of its turns after that, some 30 µs: ours. Who waits for the shard waits that long.
+/// Instructions that an execution runs in each of its turns after that, some 20 µs: ours. Who waits for the shard waits that long.
 pub const TURN_BUDGET: u32 = 500;
 /// Most bytes that the variables of an execution have (Developer Guide, "Variable limits").
 pub const MAX_VARIABLES_BYTES: usize = 10 << 20;
