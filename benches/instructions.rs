@@ -5,6 +5,7 @@
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
+#![allow(clippy::print_stdout, reason = "its output says what there is")]
 
 #[path = "support/workloads.rs"]
 mod workloads;
