@@ -11,6 +11,17 @@ use std::time::Duration;
 /// Latencies that are reported, with their names.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
+/// Appends a line for each report that had troubles.
+pub(crate) fn add_troubles(line: &mut String, reports: [&LoadReport; 2]) {
+    for report in reports {
+        let troubles = report.troubles();
+        if !troubles.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "\n      trouble: {}: {troubles}", report.title);
+        }
+    }
+}
+
 /// What a run has shown, in the units it is reported in.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadReport {

@@ -140,12 +140,7 @@ fn pair_line(number: usize, pair: &Pair) -> String {
         p99(&pair.baseline),
         p99(&pair.server),
     );
-    for report in [&pair.baseline, &pair.server] {
-        let troubles = report.troubles();
-        if !troubles.is_empty() {
-            line = format!("{line}\n      trouble: {}: {troubles}", report.title);
-        }
-    }
+    report::add_troubles(&mut line, [&pair.baseline, &pair.server]);
     line
 }
 

@@ -269,12 +269,7 @@ fn pair_line(number: usize, pair: &Pair) -> String {
         text(&pair.disturbed, "p99.9"),
         pair.maps,
     );
-    for report in [&pair.alone, &pair.disturbed] {
-        let troubles = report.troubles();
-        if !troubles.is_empty() {
-            line = format!("{line}\n      trouble: {}: {troubles}", report.title);
-        }
-    }
+    report::add_troubles(&mut line, [&pair.alone, &pair.disturbed]);
     line
 }
 

@@ -216,12 +216,7 @@ impl Pair {
             text(&self.server, "p99.9"),
             duration_text(self.p999_over_us()),
         );
-        for report in [&self.baseline, &self.server] {
-            let troubles = report.troubles();
-            if !troubles.is_empty() {
-                line = format!("{line}\n      trouble: {}: {troubles}", report.title);
-            }
-        }
+        report::add_troubles(&mut line, [&self.baseline, &self.server]);
         line
     }
 }
