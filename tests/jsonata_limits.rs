@@ -540,6 +540,15 @@ fn functions_as_items() {
     refused_with(&held("$l.($string ~> $length)", 50), &data);
     refused_with(&held("$l.$substring(?, 1)", 50), &data);
     refused_with(&held("$l.$power(?, 1)", 50), &data);
+    // Each has a copy of its text.
+    let (sum, objects) = (format!("$y {}", "+ 1 ".repeat(200)), vec!["{'a': 1}"; 400].join(","));
+    refused_with(&format!("$z.(function($y) {{ {sum} }})"), &data);
+    refused_with(&format!("$map($z, function($x) {{ function($y) {{ {sum} }} }})"), &data);
+    refused_with(&format!("($f := function($g) {{ $g }}; $z.$f(function($y) {{ {sum} }}))"), &data);
+    refused_with(&format!("$z.$append([], function($y) {{ {sum} }})"), &data);
+    refused_with(&format!("$z.(function($y) {{ [{objects}] }})"), &data);
+    refused_with("$z.($string ~> $length ~> $string ~> $length ~> $string)", &data);
+    refused_with("$z.($string)", &data);
 }
 
 #[test]

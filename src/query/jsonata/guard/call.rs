@@ -8,7 +8,7 @@ impl Rewriter {
     /// A call.
     pub(super) fn function(&mut self, name: String, args: Vec<AstNode>, is_builtin: bool) -> AstNode {
         if !is_builtin || self.is_bound(&name) {
-            return AstNode::Function { name, args: self.operands(args), is_builtin };
+            return AstNode::Function { name, args: self.nodes(args), is_builtin };
         }
         if functions::is_function(&name) {
             self.named(&name);
@@ -16,7 +16,10 @@ impl Rewriter {
         if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
             return self.partial(name, args);
         }
-        let mut args = self.operands(args);
+        // Functions that others call are gone with the call; the base has short ways for those written in place.
+        let calls =
+            matches!(&*name, "map" | "filter" | "reduce" | "each" | "sift" | "single" | "sort" | "replace" | "match");
+        let mut args = if calls { self.operands(args) } else { self.nodes(args) };
         let first = match name.as_str() {
             // Of the context, where nothing is given.
             "string" if args.len() < 2 => {
@@ -84,7 +87,7 @@ impl Rewriter {
         if !GUARDED.iter().any(|(guarded, _)| *guarded == name) {
             let args = self.operands(args);
             let partial = AstNode::Function { name, args, is_builtin: true };
-            return AstNode::Block(vec![self.call("guard:closure", Vec::new()), partial]);
+            return self.charged(partial);
         }
         let (mut params, mut bindings, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for arg in args {
@@ -98,8 +101,9 @@ impl Rewriter {
         }
         let mut items: Vec<AstNode> = bindings.into_iter().map(|(name, arg)| self.binding(&name, arg, true)).collect();
         let body = boxed(self.function(name, given, true));
-        items.push(self.call("guard:closure", Vec::new()));
-        items.push(AstNode::Lambda { params, body, signature: None, thunk: true });
+        let function = AstNode::Lambda { params, body, signature: None, thunk: true };
+        items.push(self.closure_charge(&function));
+        items.push(function);
         AstNode::Block(items)
     }
 

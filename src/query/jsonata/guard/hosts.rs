@@ -33,8 +33,6 @@ const TUPLE_BYTES: usize = 700;
 const SHORT_TEXT_BYTES: usize = 16;
 /// Memory of an item while it is sorted: with its keys and its place, and where it goes.
 const SORTED_BYTES: usize = 250;
-/// Memory of a function that is a value.
-const CLOSURE_BYTES: usize = 700;
 /// Memory of one entry of an object.
 const ENTRY_BYTES: usize = 160;
 /// Memory of an object with one entry.
@@ -112,7 +110,8 @@ fn items(arguments: &[JValue], meter: &Meter) -> Called {
     match argument(arguments, 0) {
         JValue::Array(array) => meter.items(array.len())?,
         JValue::Object(members) => meter.items(members.len())?,
-        _ => meter.items(1)?,
+        // A part of something that is charged as a whole.
+        _ => {}
     }
     first(arguments)
 }
@@ -124,16 +123,16 @@ fn tuples(arguments: &[JValue], meter: &Meter) -> Called {
     first(arguments)
 }
 
-/// Charges a function with what it sees.
-fn closure(_arguments: &[JValue], meter: &Meter) -> Called {
-    meter.bytes(CLOSURE_BYTES)?;
+/// Charges a function, given its bytes.
+fn closure(arguments: &[JValue], meter: &Meter) -> Called {
+    meter.bytes(argument(arguments, 0).as_f64().unwrap_or_default() as usize)?;
     Ok(JValue::Undefined)
 }
 
-/// Charges a function of which another is about to be made.
+/// Charges a function of which another is about to be made, given the bytes of both.
 fn composed(arguments: &[JValue], meter: &Meter) -> Called {
     if argument(arguments, 0).is_function() {
-        meter.bytes(CLOSURE_BYTES)?;
+        meter.bytes(argument(arguments, 1).as_f64().unwrap_or_default() as usize)?;
     }
     first(arguments)
 }

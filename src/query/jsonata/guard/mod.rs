@@ -105,6 +105,14 @@ fn is_literal(node: &AstNode) -> bool {
     matches!(node, AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null)
 }
 
+/// Memory of a function that is a value: what it has besides its text, and its text as the base keeps it, of which what is
+/// written to debug it gives an idea.
+fn closure_bytes(function: &AstNode) -> usize {
+    const FUNCTION_BYTES: usize = 700;
+    const BYTES_PER_CHARACTER: usize = 8;
+    FUNCTION_BYTES + BYTES_PER_CHARACTER * format!("{function:?}").len()
+}
+
 impl Rewriter {
     fn is_bound(&self, name: &str) -> bool {
         self.scopes.iter().flatten().any(|bound| bound == name)
@@ -150,17 +158,20 @@ impl Rewriter {
                 };
                 if fresh { self.call("guard:fresh", vec![path]) } else { path }
             }
-            AstNode::Variable(name) => self.value_of(name),
+            AstNode::Variable(name) => match self.value_of(name) {
+                function @ AstNode::Lambda { .. } => self.charged(function),
+                other => other,
+            },
             AstNode::Binary { op, lhs, rhs } => self.binary(op, *lhs, *rhs),
             AstNode::Unary { op, operand } => AstNode::Unary { op, operand: boxed(self.node(*operand)) },
             AstNode::Function { name, args, is_builtin } => self.function(name, args, is_builtin),
             AstNode::Call { procedure, args } => {
-                AstNode::Call { procedure: boxed(self.operand(*procedure)), args: self.operands(args) }
+                AstNode::Call { procedure: boxed(self.operand(*procedure)), args: self.nodes(args) }
             }
             // A function as a value, of which there may be as many as there are items.
             AstNode::Lambda { .. } => {
                 let function = self.operand(node);
-                AstNode::Block(vec![self.call("guard:closure", Vec::new()), function])
+                self.charged(function)
             }
             AstNode::Array(items) => AstNode::Array(self.items(items)),
             AstNode::ArrayGroup(items) => AstNode::ArrayGroup(self.items(items)),
@@ -198,8 +209,24 @@ impl Rewriter {
                 let body = self.scoped(&params, |rewriter| boxed(rewriter.node(*body)));
                 AstNode::Lambda { params, body, signature, thunk }
             }
+            AstNode::Variable(name) => self.value_of(name),
             other => self.node(other),
         }
+    }
+
+    /// The charge for a function that becomes a value: the base copies its text into each.
+    fn closure_charge(&mut self, function: &AstNode) -> AstNode {
+        let bytes = AstNode::Number(closure_bytes(function) as f64);
+        self.call("guard:closure", vec![bytes])
+    }
+
+    /// A guarded function, charged.
+    fn charged(&mut self, function: AstNode) -> AstNode {
+        AstNode::Block(vec![self.closure_charge(&function), function])
+    }
+
+    fn nodes(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
+        nodes.into_iter().map(|node| self.node(node)).collect()
     }
 
     fn operands(&mut self, nodes: Vec<AstNode>) -> Vec<AstNode> {
@@ -210,12 +237,13 @@ impl Rewriter {
     fn block(&mut self, items: Vec<AstNode>) -> Vec<AstNode> {
         let mut guarded = Vec::with_capacity(items.len());
         for item in items {
+            let item = self.node(item);
             if let AstNode::Binary { op: BinaryOp::ColonEqual, rhs, .. } = &item
                 && matches!(**rhs, AstNode::Lambda { .. })
             {
-                guarded.push(self.call("guard:closure", Vec::new()));
+                guarded.push(self.closure_charge(rhs));
             }
-            guarded.push(self.node(item));
+            guarded.push(item);
         }
         guarded
     }
@@ -358,9 +386,10 @@ impl Rewriter {
             }
             // A function before it makes one of both.
             AstNode::Lambda { .. } | AstNode::Variable(_) => {
-                let lhs = self.operand(lhs);
-                let lhs = self.call("guard:composed", vec![lhs]);
-                AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(lhs), rhs: boxed(self.operand(rhs)) }
+                let (lhs, rhs) = (self.operand(lhs), self.operand(rhs));
+                let bytes = AstNode::Number((closure_bytes(&lhs) + closure_bytes(&rhs)) as f64);
+                let lhs = self.call("guard:composed", vec![lhs, bytes]);
+                AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(lhs), rhs: boxed(rhs) }
             }
             _ => AstNode::Binary { op: BinaryOp::ChainPipe, lhs: boxed(self.operand(lhs)), rhs: boxed(self.bare(rhs)) },
         }
