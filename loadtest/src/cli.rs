@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    baseline, compare, http_hang, http_task, in_process, isolation, latency, peers, ready, run, simulated, soak,
-    waiting,
+    baseline, compare, http_hang, http_task, in_process, isolation, latency, peers, ready, report, run, simulated,
+    soak, waiting,
 };
 use crate::failure::Failure;
 use crate::terminal;
@@ -30,6 +30,7 @@ Examples:
   loadtest latency --load 0.5 --max-p99-ratio 3
   loadtest isolation --load 0.3 --max-p99-ratio 3
   loadtest soak --length 600 --max-rss-growth 2
+  loadtest report latency-*.json --plot latency.svg
   loadtest peers --peer here=http://127.0.0.1:8083 --peer there=http://127.0.0.1:4566
   loadtest http-task --rate 10000
   loadtest waiting --count 1000000
@@ -53,6 +54,7 @@ enum Command {
     Isolation(isolation::IsolationArguments),
     Soak(soak::SoakArguments),
     Peers(peers::PeersArguments),
+    Report(report::ReportArguments),
     HttpTask(http_task::HttpTaskArguments),
     HttpHang(http_hang::HttpHangArguments),
     Waiting(waiting::WaitingArguments),
@@ -80,6 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Isolation(arguments) => isolation::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Peers(arguments) => peers::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::HttpTask(arguments) => http_task::run(&arguments),
         Command::HttpHang(arguments) => http_hang::run(&arguments),
         Command::Waiting(arguments) => waiting::run(&arguments),

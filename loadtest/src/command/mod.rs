@@ -11,6 +11,7 @@ pub(crate) mod latency;
 pub(crate) mod load_options;
 pub(crate) mod peers;
 pub(crate) mod ready;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod server_command;
 pub(crate) mod sides;
