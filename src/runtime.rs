@@ -378,12 +378,25 @@ impl Runtime {
     /// Runs a service on the thread of every shard, where its future may hold what belongs to that shard. `false` when a
     /// shard is too busy to take it.
     pub fn spawn_on_shards(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
-        // A service holds the runtime weakly until it runs, so that one that was never run does not keep it alive.
+        self.0.engine.spawn_on_shards(self.service(service))
+    }
+
+    /// As [`Runtime::spawn_on_shards`], for services that compute for long: on as many shards whose threads give way to all
+    /// others, and where executions go on that compute for long.
+    pub fn spawn_in_background(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
+        self.0.engine.spawn_in_background(self.service(service))
+    }
+
+    /// A service of the engine. It holds the runtime weakly until it runs, so that one that was never run does not keep it alive.
+    fn service(
+        &self,
+        service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static,
+    ) -> impl Fn(crate::engine::Shard) -> LocalFuture + Send + Sync + 'static {
         let runtime = Arc::downgrade(&self.0);
-        self.0.engine.spawn_on_shards(move |shard| match runtime.upgrade() {
+        move |shard| match runtime.upgrade() {
             Some(inner) => service(Shard { shard, runtime: Runtime(inner) }),
             None => Box::pin(async {}),
-        })
+        }
     }
 
     /// Starts nothing more and waits until what runs has ended, for as long as `timeout`. Whether all has ended.

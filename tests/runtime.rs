@@ -307,6 +307,38 @@ fn endless_loops_do_not_hold_others() {
 }
 
 #[test]
+fn an_execution_that_computes_for_long_goes_on_in_the_background() {
+    let count = r#"{"StartAt": "Add", "States": {
+        "Add": {"Type": "Pass", "Parameters": {"of.$": "$.of", "now.$": "States.MathAdd($.now, 1)"}, "Next": "Enough?"},
+        "Enough?": {"Type": "Choice", "Default": "Add",
+            "Choices": [{"Variable": "$.now", "NumericGreaterThanEqualsPath": "$.of", "Next": "Where"}]},
+        "Where": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:thread", "End": true}}}"#;
+    let name = |_: Value| Ok(Value::from(thread::current().name().unwrap_or_default()));
+    let runtime = builder().shards(2).task_fn("thread", name).build().unwrap();
+    let machine = runtime.publish("count", count).unwrap();
+    // Short ones stay where they were begun; 50,000 rounds take many times a millisecond on any machine.
+    for (rounds, threads) in [(1, "expressway-"), (50_000, "expressway-bg-")] {
+        let input = format!(r#"{{"now": 0, "of": {rounds}}}"#);
+        let ended = outcome(runtime.start(&machine, Value::parse(&input).unwrap()).unwrap());
+        let thread = ended.output.unwrap().to_json();
+        assert!(
+            thread.trim_start_matches('"').trim_end_matches(['0', '1', '"']) == threads,
+            "{rounds} rounds: {thread}"
+        );
+    }
+    assert_eq!((runtime.counts().started, runtime.counts().succeeded, runtime.executions_in_flight()), (2, 2, 0));
+}
+
+#[test]
+fn the_background_keeps_to_the_time_of_the_machine() {
+    let runtime = builder().shards(1).build().unwrap();
+    let machine = runtime.publish("loop", &LOOP.replacen('{', r#"{"TimeoutSeconds": 1, "#, 1)).unwrap();
+    let ended = outcome(runtime.start(&machine, Value::empty_object()).unwrap());
+    assert_eq!(ended.status, ExecutionStatus::TimedOut);
+    assert!(ended.stop_time_ms - ended.start_time_ms >= 1_000, "{ended:?}");
+}
+
+#[test]
 fn full_queues_refuse_and_lose_nothing() {
     let (enter, entered) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();

@@ -53,8 +53,10 @@ impl Slow {
         Self { server, runtime, called, ended, gate }
     }
 
-    fn start(&self) -> TcpStream {
-        let body = r#"{"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:slow"}"#;
+    /// Starts an execution whose input is so many bytes.
+    fn start(&self, input_bytes: usize) -> TcpStream {
+        let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:slow";
+        let body = format!(r#"{{"stateMachineArn":"{arn}","input":"[{}]"}}"#, " ".repeat(input_bytes - 2));
         let length = body.len();
         let mut client = connect(self.server.address()).expect("a connection");
         write!(
@@ -74,10 +76,19 @@ fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(client)
 }
 
+/// Bytes of inputs that are read on the shard of the connection, and in the background.
+const INPUTS: [usize; 2] = [2, 100_000];
+
 #[test]
 fn an_execution_goes_on_when_its_client_goes_away() {
+    for input_bytes in INPUTS {
+        goes_on_when_its_client_goes_away(input_bytes);
+    }
+}
+
+fn goes_on_when_its_client_goes_away(input_bytes: usize) {
     let slow = Slow::new();
-    drop(slow.start());
+    drop(slow.start(input_bytes));
     // Another connection shows that the server has noticed: both end on one shard or the other, and it goes on serving.
     let mut client = connect(slow.server.address()).expect("a connection");
     client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
@@ -89,8 +100,14 @@ fn an_execution_goes_on_when_its_client_goes_away() {
 
 #[test]
 fn a_draining_server_answers_what_it_has_begun_and_nothing_more() {
+    for input_bytes in INPUTS {
+        answers_what_it_has_begun_and_nothing_more(input_bytes);
+    }
+}
+
+fn answers_what_it_has_begun_and_nothing_more(input_bytes: usize) {
     let slow = Slow::new();
-    let mut waiting = slow.start();
+    let mut waiting = slow.start(input_bytes);
     let mut idle = connect(slow.server.address()).expect("a connection");
     idle.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request");
     let mut first = [0; 12];
@@ -110,4 +127,44 @@ fn a_draining_server_answers_what_it_has_begun_and_nothing_more() {
     let drained = slow.runtime.drain(PATIENCE);
     let waiter = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     assert!(waiter.block_on(drained));
+}
+
+#[test]
+fn large_requests_are_answered_like_small_ones() {
+    let runtime = Runtime::builder().shards(1).build().expect("a runtime");
+    let pass = r#"{"StartAt":"P","States":{"P":{"Type":"Pass","Result":"passed","End":true}}}"#;
+    runtime.publish("pass", pass).expect("a machine");
+    let throttle = Arc::new(Throttle::new(ThrottleTable::off(), Arc::clone(runtime.clock())));
+    let settings = ServerSettings { listen: "127.0.0.1:0".parse().expect("an address"), accept: Accept::Balanced };
+    let server = Server::start(&runtime, settings, throttle).expect("a server");
+    let mut client = connect(server.address()).expect("a connection");
+    // Small, large, and again, all at once on one connection: answers come in the order of the requests.
+    let lengths = [1, 50_000, 2, 200_000, 3];
+    for length in lengths {
+        let body = format!(
+            r#"{{"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:pass","name":"of-{length}","input":"\"{}\""}}"#,
+            "x".repeat(length)
+        );
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AWSStepFunctions.StartSyncExecution";
+        write!(client, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("a request");
+    }
+    let large = format!(r#"{{"stateMachineArn":"no ARN","input":"{}"}}"#, "x".repeat(50_000));
+    write!(
+        client,
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: AWSStepFunctions.StartSyncExecution\r\n\
+         Content-Length: {}\r\n\r\n{large}",
+        large.len()
+    )
+    .expect("a request");
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).expect("answers, and then the end of the connection");
+    let answers: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers.len(), lengths.len() + 1);
+    for (answer, length) in answers.iter().zip(lengths) {
+        assert!(answer.starts_with("200 OK\r\n"), "{answer}");
+        let parts = [format!(r#""name":"of-{length}","#), r#""output":"\"passed\"""#.to_owned(), "x".repeat(length)];
+        assert!(parts.iter().all(|part| answer.contains(part)), "{length}: {}", &answer[..500]);
+    }
+    let refused = answers[lengths.len()];
+    assert!(refused.starts_with("400 ") && refused.contains("InvalidArn"), "{refused}");
 }

@@ -1,4 +1,4 @@
-//! The built-in workloads W1 to W5, W2 in both languages, and those read from a user's files.
+//! The built-in workloads W1 to W5, W1 at length, W2 in both languages, and those read from a user's files.
 
 use crate::failure::{Context, Failure};
 use clap::ValueEnum;
@@ -8,6 +8,8 @@ use std::path::Path;
 const MAX_DEFINITION_BYTES: u64 = 1024 * 1024;
 /// Largest input that AWS takes.
 const MAX_INPUT_BYTES: u64 = 262_144;
+/// Pass states of W1 at length.
+const CHAIN_STATES: usize = 101;
 /// Longest state machine name that AWS takes, in characters.
 const MAX_NAME_CHARACTERS: usize = 80;
 
@@ -16,6 +18,9 @@ const MAX_NAME_CHARACTERS: usize = 80;
 pub(crate) enum BuiltIn {
     /// One Pass state.
     W1,
+    /// 101 Pass states, one after the other.
+    #[value(name = "w1-chain")]
+    W1Chain,
     /// Pass with template and intrinsic, Choice, Pass, Pass with ResultPath, Succeed.
     W2,
     /// W2 in JSONata.
@@ -44,6 +49,9 @@ impl BuiltIn {
     /// The workload with its own definition and input.
     pub(crate) fn workload(self) -> Workload {
         let (name, definition, input) = match self {
+            Self::W1Chain => {
+                return Workload { name: "loadtest-w1-chain".to_owned(), definition: chain(), ..Self::W1.workload() };
+            }
             Self::W1 => (
                 "loadtest-w1",
                 include_str!("../../benches/definitions/w1.asl.json"),
@@ -77,6 +85,17 @@ impl BuiltIn {
         };
         Workload { name: name.to_owned(), definition: definition.to_owned(), input: input.trim().to_owned() }
     }
+}
+
+/// The definition of W1 at length.
+fn chain() -> String {
+    let last = CHAIN_STATES - 1;
+    let states: String = (0..last)
+        .map(|place| format!(r#""Accept order {place}": {{"Type": "Pass", "Next": "Accept order {}"}}, "#, place + 1))
+        .collect();
+    format!(
+        r#"{{"StartAt": "Accept order 0", "States": {{{states}"Accept order {last}": {{"Type": "Pass", "End": true}}}}}}"#
+    )
 }
 
 impl Workload {

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Everything here lives on one shard: a request is read, throttled, started and answered on the shard that holds its
-//! connection. `http` knows nothing of the API, and what is behind `service` knows nothing of HTTP.
+//! connection; a large one by a shard in the `background`. `http` knows nothing of the API, and what is behind `service` knows nothing of HTTP.
 
 mod accept;
+mod background;
 mod error;
 mod http;
 mod intake;

@@ -18,8 +18,9 @@ use tokio::{
 
 use super::{
     accept::{Accept, Shards, listen},
+    background::LargeRequests,
     http::Connections,
-    intake::MakeIntake,
+    intake::{Intake, MakeIntake},
     operation::Context,
     service::Api,
 };
@@ -53,6 +54,8 @@ struct Shared {
     settings: ServerSettings,
     throttle: Arc<Throttle>,
     intake: Option<MakeIntake>,
+    /// The large requests of all shards; none with an intake.
+    large: Option<Arc<LargeRequests>>,
     max_connections: usize,
     shards: Shards,
     /// The first socket, for the shard that takes it first.
@@ -97,6 +100,7 @@ impl Server {
         let shared = Arc::new(Shared {
             settings: ServerSettings { listen: address, ..settings },
             throttle,
+            large: intake.is_none().then(|| Arc::new(LargeRequests::new())),
             intake,
             max_connections,
             shards: Shards::default(),
@@ -105,6 +109,20 @@ impl Server {
             draining: Arc::default(),
             drain: draining,
         });
+        // An intake belongs to the shard where it was made, so that with one all requests are answered where they come in.
+        if let Some(large) = &shared.large {
+            let (serving, large) = (Arc::clone(&shared), Arc::clone(large));
+            runtime.spawn_in_background(move |shard| {
+                let (serving, large) = (Arc::clone(&serving), Arc::clone(&large));
+                Box::pin(async move {
+                    let api = serving.api(shard, None, None);
+                    tokio::select! {
+                        () = large.serve(&api) => {}
+                        () = serving.ended() => {}
+                    }
+                })
+            });
+        }
         let serving = Arc::clone(&shared);
         runtime.spawn_on_shards(move |shard| Box::pin(Rc::new(ShardServer::new(shard, &serving)).run()));
         Ok(Self { address, shared, drain })
@@ -130,6 +148,25 @@ impl Server {
     }
 }
 
+impl Shared {
+    /// The API on a shard.
+    fn api(&self, shard: Shard, intake: Option<Rc<dyn Intake>>, background: Option<Arc<LargeRequests>>) -> Api {
+        let context = Context { shard, throttle: Arc::clone(&self.throttle), intake };
+        Api { context, draining: Arc::clone(&self.draining), background }
+    }
+
+    /// Waits until the server has drained and its last connection is closed.
+    async fn ended(&self) {
+        /// How often is looked whether connections are open.
+        const LOOK: Duration = Duration::from_millis(2);
+        // An error says that nobody holds the server any more.
+        let _ = self.drain.clone().changed().await;
+        while self.connections.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
 /// The server's part on one shard.
 struct ShardServer {
     shared: Arc<Shared>,
@@ -142,8 +179,7 @@ impl ShardServer {
     fn new(shard: Shard, shared: &Arc<Shared>) -> Self {
         let connections = Connections::new(shard.runtime().clock().epoch_ms());
         let intake = shared.intake.as_ref().map(|make| make());
-        let context = Context { shard: shard.clone(), throttle: Arc::clone(&shared.throttle), intake };
-        let api = Api { context, draining: Arc::clone(&shared.draining) };
+        let api = shared.api(shard.clone(), intake, shared.large.clone());
         Self { shared: Arc::clone(shared), shard, api, connections }
     }
 

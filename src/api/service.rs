@@ -9,12 +9,16 @@ use std::{
 };
 
 use super::{
+    background::{LargeRequests, ReplyToCome},
     error::ApiError,
     http::{Answer, ContentType, RefusalReason, Reply, Request, Service, Waiting},
     operation::{Context, Performed, WaitingStart, perform},
     protocol::action_of,
 };
-use crate::runtime::Shard;
+use crate::{
+    model::{action::Action, quota::LARGE_REQUEST_BYTES},
+    runtime::{Lost, Shard},
+};
 
 /// The API on one shard.
 pub(super) struct Api {
@@ -22,6 +26,8 @@ pub(super) struct Api {
     pub(super) context: Context,
     /// Whether no more is begun, as readiness probes are told.
     pub(super) draining: Arc<AtomicBool>,
+    /// Where large requests are answered; none when that is here.
+    pub(super) background: Option<Arc<LargeRequests>>,
 }
 
 impl Service for Api {
@@ -33,7 +39,13 @@ impl Service for Api {
             return Answer::Ready(self.error(&ApiError::malformed("The request has no Host header"), body));
         }
         match (request.method, request.path) {
-            (b"POST", b"/") => self.perform(request, body),
+            (b"POST", b"/") => match action_of(request.target) {
+                Ok(action) => match self.push_large(action, request.body) {
+                    Some(reply) => Answer::Later(WaitingReply::Large(reply, self.context.shard.clone())),
+                    None => self.perform(action, request.body, body),
+                },
+                Err(error) => Answer::Ready(self.error(&error, body)),
+            },
             (b"GET" | b"HEAD", b"/healthz") => Answer::Ready(health(true, body)),
             (b"GET" | b"HEAD", b"/readyz") => Answer::Ready(health(!self.draining.load(Ordering::Relaxed), body)),
             _ => Answer::Ready(self.error(&ApiError::not_found(), body)),
@@ -50,11 +62,17 @@ impl Service for Api {
 }
 
 impl Api {
-    fn perform(&self, request: &Request<'_>, body: &mut Vec<u8>) -> Answer<WaitingReply> {
-        let performed = action_of(request.target).and_then(|action| perform(&self.context, action, request.body, body));
-        match performed {
+    /// Hands a request to the background if it is large.
+    fn push_large(&self, action: Action, body: &[u8]) -> Option<ReplyToCome> {
+        let background = self.background.as_ref().filter(|_| body.len() > LARGE_REQUEST_BYTES)?;
+        background.push(action, body)
+    }
+
+    /// Performs an action right here.
+    pub(super) fn perform(&self, action: Action, request: &[u8], body: &mut Vec<u8>) -> Answer<WaitingReply> {
+        match perform(&self.context, action, request, body) {
             Ok(Performed::Answered) => Answer::Ready(reply(200, &self.context.shard)),
-            Ok(Performed::Waits(start)) => Answer::Later(WaitingReply { start, shard: self.context.shard.clone() }),
+            Ok(Performed::Waits(start)) => Answer::Later(WaitingReply::Start(start, self.context.shard.clone())),
             Err(error) => Answer::Ready(self.error(&error, body)),
         }
     }
@@ -64,18 +82,25 @@ impl Api {
     }
 }
 
-/// The reply to a start whose execution waits.
-pub(super) struct WaitingReply {
-    start: WaitingStart,
-    shard: Shard,
+/// A reply that has to be waited for, and the shard whose connection waits.
+pub(super) enum WaitingReply {
+    /// To a start whose execution waits.
+    Start(WaitingStart, Shard),
+    /// To a large request.
+    Large(ReplyToCome, Shard),
 }
 
 impl Waiting for WaitingReply {
     fn poll(&mut self, context: &mut TaskContext<'_>, body: &mut Vec<u8>) -> Poll<Reply> {
-        self.start.poll(context, body).map(|answered| match answered {
-            Ok(()) => reply(200, &self.shard),
-            Err(error) => refusal(&error, &self.shard, body),
-        })
+        match self {
+            Self::Start(start, shard) => start.poll(context, body).map(|answered| match answered {
+                Ok(()) => reply(200, shard),
+                Err(error) => refusal(&error, shard, body),
+            }),
+            Self::Large(reply, shard) => {
+                reply.poll(context, body).map(|made| made.unwrap_or_else(|| refusal(&Lost.into(), shard, body)))
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Effect, completion::Completer, running::Running, shard::Shard};
 use crate::{
     model::{
         execution::ExecutionStart,
-        quota::{MAX_MAILBOX_MESSAGES, MAX_STEALABLE_STARTS, STEAL_THRESHOLD},
+        quota::{MAX_LONG_MESSAGES, MAX_MAILBOX_MESSAGES, MAX_STEALABLE_STARTS, STEAL_THRESHOLD},
     },
     program::Program,
 };
@@ -42,6 +42,8 @@ pub(super) enum Message {
     Start(QueuedStart),
     /// An execution that was begun elsewhere and has something to wait for, or wants to go on (`true`).
     Adopt(Box<Running>, Vec<Effect>, bool),
+    /// An execution that computes for long, from the shard where it has been.
+    Long(Box<Running>),
     Service(Service),
 }
 
@@ -52,8 +54,8 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(super) fn new() -> Self {
-        Self { queue: ArrayQueue::new(MAX_MAILBOX_MESSAGES), wake: Notify::new() }
+    fn new(capacity: usize) -> Self {
+        Self { queue: ArrayQueue::new(capacity), wake: Notify::new() }
     }
 
     /// # Errors
@@ -83,25 +85,47 @@ impl Mailbox {
 
 /// The mailboxes of all shards, and the starts that any of them may take.
 pub(super) struct Post {
+    /// Those of the shards that take starts, then as many of the shards in the background.
     pub(super) mailboxes: Vec<Mailbox>,
+    shards: usize,
     stealable: Injector<QueuedStart>,
     stealable_count: AtomicUsize,
     next: AtomicUsize,
+    next_background: AtomicUsize,
 }
 
 impl Post {
     pub(super) fn new(shards: usize) -> Self {
+        let capacities = [MAX_MAILBOX_MESSAGES, MAX_LONG_MESSAGES];
+        let capacities = capacities.into_iter().flat_map(|capacity| std::iter::repeat_n(capacity, shards));
         Self {
-            mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
+            mailboxes: capacities.map(Mailbox::new).collect(),
+            shards,
             stealable: Injector::new(),
             stealable_count: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
+            next_background: AtomicUsize::new(0),
         }
+    }
+
+    /// The mailboxes of the shards that take starts.
+    pub(super) fn foreground(&self) -> &[Mailbox] {
+        &self.mailboxes[..self.shards]
+    }
+
+    /// The mailboxes of the shards in the background.
+    pub(super) fn background(&self) -> &[Mailbox] {
+        &self.mailboxes[self.shards..]
+    }
+
+    /// The mailbox of a shard in the background, in turn.
+    pub(super) fn any_background(&self) -> &Mailbox {
+        &self.background()[self.next_background.fetch_add(1, Ordering::Relaxed) % self.shards]
     }
 
     /// A shard, in turn.
     pub(super) fn next_shard(&self) -> usize {
-        self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
+        self.next.fetch_add(1, Ordering::Relaxed) % self.shards
     }
 
     /// The mailbox of a shard, in turn.
@@ -127,7 +151,7 @@ impl Post {
             return Err(start);
         }
         self.stealable.push(start);
-        for mailbox in &self.mailboxes {
+        for mailbox in self.foreground() {
             mailbox.wake();
         }
         Ok(())

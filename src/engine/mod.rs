@@ -1,5 +1,6 @@
 //! Runs programs: a pure step function, and the shards that perform what it asks for.
 
+mod background;
 mod begin;
 mod completion;
 mod effect;
@@ -11,6 +12,7 @@ mod fields;
 mod fork;
 mod invocation;
 mod mailbox;
+mod niceness;
 mod running;
 mod shard;
 mod shards;

@@ -11,7 +11,6 @@ use crate::{
     model::{
         error_name,
         execution::{ExecutionStart, ExecutionStatus, Outcome},
-        quota::{STEP_BUDGET, TURN_BUDGET},
     },
     observe::{BoundedRecorder, NoRecorder},
     program::Program,
@@ -35,6 +34,8 @@ pub(super) struct Running {
     pub(super) key: ExecutionKey,
     /// It used up its budget and has a turn coming.
     pub(super) runnable: bool,
+    /// How long its turns have taken, in microseconds.
+    pub(super) computed_us: u64,
     /// Calls and timers under way.
     pub(super) pending: Vec<Pending>,
     /// Calls that wait and were begun before it came to its shard.
@@ -74,6 +75,7 @@ impl Running {
             recorder: None,
             key: ExecutionKey { place: u32::MAX, generation: 0 },
             runnable: false,
+            computed_us: 0,
             pending: Vec::new(),
             begun: Vec::new(),
             has_called: false,
@@ -91,11 +93,8 @@ impl Running {
     }
 
     /// Makes one step. A panic in the engine ends this execution only.
-    pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>) -> Progress {
-        let Self { execution, program, recorder, key, .. } = self;
-        // Most executions end in their first step, before they have a place on a shard. One that goes on for longer takes turns
-        // with everything else there.
-        let budget = if key.place == u32::MAX { STEP_BUDGET } else { TURN_BUDGET };
+    pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>, budget: u32) -> Progress {
+        let Self { execution, program, recorder, .. } = self;
         let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match recorder {
             None => step(program, execution, input, now_ms, effects, budget, &mut NoRecorder),
             Some(recorder) => step(program, execution, input, now_ms, effects, budget, &mut **recorder),

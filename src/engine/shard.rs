@@ -55,7 +55,7 @@ struct Inner {
     random: RefCell<fastrand::Rng>,
 }
 
-struct Core {
+pub(super) struct Core {
     executions: Slab<Box<Running>>,
     generation: u32,
     timers: TimerWheel<Timer>,
@@ -203,34 +203,13 @@ impl Shard {
 
     /// Takes over an execution that has something to wait for, or wants to go on.
     pub(super) fn adopt(&self, mut running: Box<Running>, effects: Vec<Effect>, yielded: bool) {
-        let now_ms = self.0.shared.monotonic_ms();
         let begun = std::mem::take(&mut running.begun);
+        let limit_ms = running.program.timeout_ms.filter(|time| *time < MAX_EXPRESS_EXECUTION_SECONDS * 1000);
+        let now_ms = self.0.shared.monotonic_ms();
         running.deadline_ms = now_ms + MAX_EXPRESS_EXECUTION_SECONDS * 1000;
         let key = {
             let core = &mut *self.0.core.borrow_mut();
-            core.generation = core.generation.wrapping_add(1);
-            let place = core.executions.vacant_key() as u32;
-            let key = ExecutionKey { place, generation: core.generation };
-            running.key = key;
-            if let Some(timeout_ms) =
-                running.program.timeout_ms.filter(|time| *time < MAX_EXPRESS_EXECUTION_SECONDS * 1000)
-            {
-                running.limit = Some(core.timers.insert(now_ms + timeout_ms, Timer::Limit(key)));
-                self.wake_before(core, now_ms + timeout_ms);
-            }
-            running.older = core.newest;
-            match core.newest.replace(place) {
-                Some(newest) => core.executions[newest as usize].newer = Some(place),
-                None => core.oldest = Some(place),
-            }
-            self.wake_before(core, running.deadline_ms);
-            running.runnable = yielded;
-            core.executions.insert(running);
-            if yielded {
-                core.runnable.push_back(key);
-                self.wake();
-            }
-            key
+            self.insert(core, running, limit_ms.map(|limit_ms| now_ms + limit_ms), yielded)
         };
         for call in begun {
             self.await_call(key, call.signal, call.resource, call.future);
@@ -239,6 +218,34 @@ impl Shard {
             }
         }
         self.perform(key, effects);
+    }
+
+    /// Gives an execution a place; `limit_ms` is when it must end if its place in the list of deadlines does not say so.
+    pub(super) fn insert(
+        &self,
+        core: &mut Core,
+        mut running: Box<Running>,
+        limit_ms: Option<u64>,
+        yielded: bool,
+    ) -> ExecutionKey {
+        core.generation = core.generation.wrapping_add(1);
+        let place = core.executions.vacant_key() as u32;
+        let key = ExecutionKey { place, generation: core.generation };
+        running.key = key;
+        running.limit = limit_ms.map(|limit_ms| core.timers.insert(limit_ms, Timer::Limit(key)));
+        (running.older, running.newer) = (core.newest, None);
+        match core.newest.replace(place) {
+            Some(newest) => core.executions[newest as usize].newer = Some(place),
+            None => core.oldest = Some(place),
+        }
+        self.wake_before(core, limit_ms.map_or(running.deadline_ms, |limit_ms| limit_ms.min(running.deadline_ms)));
+        running.runnable = yielded;
+        core.executions.insert(running);
+        if yielded {
+            core.runnable.push_back(key);
+            self.wake();
+        }
+        key
     }
 
     /// Performs effects and hands in at once what is known at once.
@@ -386,12 +393,22 @@ impl Shard {
                     core.timers.cancel(timer);
                 }
             }
-            if let Input::Continue = input {
+            let begun_us = matches!(input, Input::Continue).then(|| self.0.shared.clock.monotonic_us());
+            if begun_us.is_some() {
                 running.runnable = false;
             }
-            let progress = running.step(input, now_ms, &mut effects);
+            let progress = running.step(input, now_ms, &mut effects, self.turn_budget());
+            if let Some(begun_us) = begun_us {
+                running.computed_us += self.0.shared.clock.monotonic_us() - begun_us;
+            }
             // Once only: an execution that gets inputs while it has its turn coming must not get more turns than others.
-            if matches!(progress, Progress::Yielded) && !std::mem::replace(&mut running.runnable, true) {
+            if matches!(progress, Progress::Yielded) && !running.runnable {
+                if !self.is_background() && effects.is_empty() && running.is_long() {
+                    let running = core.remove(key.place);
+                    self.send_to_background(core, running);
+                    return;
+                }
+                running.runnable = true;
                 core.runnable.push_back(key);
                 self.wake();
             }
@@ -417,6 +434,15 @@ impl Shard {
         if let Some(completer) = running.completer {
             completer.complete(outcome);
         }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// It takes no starts, only executions that compute for long.
+    pub(super) fn is_background(&self) -> bool {
+        self.0.index >= self.0.shared.post.foreground().len()
     }
 
     fn counters(&self) -> &super::shards::Counters {
@@ -488,6 +514,7 @@ impl Shard {
                 None => return,
                 Some(Message::Start(queued)) => self.begin(queued.program, queued.start, Some(queued.completer), true),
                 Some(Message::Adopt(running, effects, yielded)) => self.adopt(running, effects, yielded),
+                Some(Message::Long(running)) => self.place_long(&mut self.0.core.borrow_mut(), running),
                 Some(Message::Service(service)) => {
                     tokio::task::spawn_local(service(self.clone()));
                 }
@@ -498,6 +525,9 @@ impl Shard {
     /// Begins starts that wait for any shard, once its own are begun: also while executions of its own are running, or a few
     /// that never end would hold them for good. Whether there were any.
     fn steal(&self) -> bool {
+        if self.is_background() {
+            return false;
+        }
         let post = &self.0.shared.post;
         for count in 0..BATCH {
             if !post.mailboxes[self.0.index].is_empty() {
@@ -607,7 +637,7 @@ impl Core {
         }
     }
 
-    fn remove(&mut self, place: u32) -> Box<Running> {
+    pub(super) fn remove(&mut self, place: u32) -> Box<Running> {
         let mut running = self.executions.remove(place as usize);
         match running.older {
             Some(older) => self.executions[older as usize].newer = running.newer,

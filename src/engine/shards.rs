@@ -17,7 +17,8 @@ use super::{
     Progress,
     begin::Place,
     completion::Completion,
-    mailbox::{LocalFuture, Message, Post, QueuedStart},
+    mailbox::{LocalFuture, Mailbox, Message, Post, QueuedStart},
+    niceness::give_way,
     running::Running,
     shard::Shard,
 };
@@ -72,7 +73,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) handlers: Handlers,
     pub(super) in_flight: AtomicUsize,
-    /// One for each shard.
+    /// One for each shard, those in the background after the others.
     pub(super) counters: Vec<Counters>,
     /// What threads of callers count and draw from: threads that start at the same time use different ones.
     callers: [CallerStripe; CALLER_STRIPES],
@@ -186,7 +187,8 @@ impl Engine {
     pub fn new(options: EngineOptions) -> io::Result<Self> {
         let shards = options.shards.max(1);
         let build = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let event_loops = (0..shards).map(|_| build()).collect::<io::Result<Vec<_>>>()?;
+        // As many again for the shards in the background.
+        let event_loops = (0..2 * shards).map(|_| build()).collect::<io::Result<Vec<_>>>()?;
         let mut seeds = fastrand::Rng::with_seed(options.seed);
         // Drawn before those of the shards, so that executions have the same names on any number of them.
         let callers: [CallerStripe; CALLER_STRIPES] =
@@ -197,21 +199,28 @@ impl Engine {
             clock: options.clock,
             handlers: options.handlers,
             in_flight: AtomicUsize::new(0),
-            counters: (0..shards).map(|_| Counters::default()).collect(),
+            counters: (0..2 * shards).map(|_| Counters::default()).collect(),
             callers,
             wait_time_scale: options.wait_time_scale,
             max_in_flight: options.max_in_flight,
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
-        let mut threads = Vec::with_capacity(shards);
+        let mut threads = Vec::with_capacity(2 * shards);
         for (index, event_loop) in event_loops.into_iter().enumerate() {
             let (shared, seed) = (Arc::clone(&shared), seeds.u64(..));
-            let thread =
-                Builder::new().name(format!("expressway-{index}")).stack_size(STACK_BYTES).spawn(move || {
-                    let local = tokio::task::LocalSet::new();
-                    local.block_on(&event_loop, Shard::new(index, shared, seed).run());
-                })?;
+            let is_background = index >= shards;
+            let name = match index.checked_sub(shards) {
+                None => format!("expressway-{index}"),
+                Some(index) => format!("expressway-bg-{index}"),
+            };
+            let thread = Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
+                if is_background {
+                    give_way();
+                }
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&event_loop, Shard::new(index, shared, seed).run());
+            })?;
             threads.push(thread);
         }
         Ok(Self { shared, threads: Mutex::new(threads), callers: AtomicUsize::new(0) })
@@ -220,7 +229,7 @@ impl Engine {
     /// Number of shards.
     #[must_use]
     pub fn shards(&self) -> usize {
-        self.shared.post.mailboxes.len()
+        self.shared.post.foreground().len()
     }
 
     /// Where time comes from.
@@ -339,11 +348,12 @@ impl Engine {
 
     /// Runs a service on every shard. `false` when a shard's mailbox was full.
     pub fn spawn_on_shards(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
-        let service = Arc::new(service);
-        self.shared.post.mailboxes.iter().all(|mailbox| {
-            let service = Arc::clone(&service);
-            mailbox.push(Message::Service(Box::new(move |shard| service(shard)))).is_ok()
-        })
+        spawn(self.shared.post.foreground(), service)
+    }
+
+    /// Runs a service on every shard in the background. `false` when a shard's mailbox was full.
+    pub fn spawn_in_background(&self, service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
+        spawn(self.shared.post.background(), service)
     }
 
     /// Starts nothing more and waits until what runs has ended, for as long as `timeout`. Whether all has ended.
@@ -378,6 +388,14 @@ impl Engine {
             }
         }
     }
+}
+
+fn spawn(mailboxes: &[Mailbox], service: impl Fn(Shard) -> LocalFuture + Send + Sync + 'static) -> bool {
+    let service = Arc::new(service);
+    mailboxes.iter().all(|mailbox| {
+        let service = Arc::clone(&service);
+        mailbox.push(Message::Service(Box::new(move |shard| service(shard)))).is_ok()
+    })
 }
 
 impl Drop for Engine {

@@ -37,6 +37,7 @@ const STARTS_IN_A_ROW: u32 = 64;
 Examples:
   loadtest in-process --workload w2 --threads 1
   loadtest in-process --workload w2-jsonata --beside w2 --max-us 4 --max-ratio 1.5
+  loadtest in-process --workload w1-chain --beside w1 --max-state-ns 60
   loadtest in-process --workload w5 --in-flight 1000 --duration 10
   loadtest in-process --definition order.asl.json --input order.json --mode open --rate 50000")]
 pub(crate) struct InProcessArguments {
@@ -77,6 +78,9 @@ pub(crate) struct InProcessArguments {
     /// Exit with 1 when it takes more than this many times as long as one of the other.
     #[arg(long, value_name = "N", requires = "beside")]
     max_ratio: Option<f64>,
+    /// Exit with 1 when each state that it has more than the other takes longer than this.
+    #[arg(long, value_name = "N", requires = "beside")]
+    max_state_ns: Option<f64>,
     /// Write the report as JSON into this file; `-` is stdout, instead of the text.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -115,7 +119,8 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
     };
     let runtime = builder.build().context(|| "starting the runtime".to_owned())?;
     if let Some(beside) = arguments.beside {
-        let limits = Limits { max_us: arguments.max_us, max_ratio: arguments.max_ratio };
+        let InProcessArguments { max_us, max_ratio, max_state_ns, .. } = *arguments;
+        let limits = Limits { max_us, max_ratio, max_state_ns };
         let both = [&workload, &beside.workload()];
         return in_turns::run(&runtime, both, arguments.turns, &limits, arguments.json.as_deref());
     }

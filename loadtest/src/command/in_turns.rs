@@ -10,8 +10,8 @@ use crate::terminal;
 use crate::workload::Workload;
 use expressway::model::execution::Outcome;
 use expressway::registry::StateMachineRecord;
-use expressway::{Runtime, Value};
-use serde_json::json;
+use expressway::{Runtime, Value as Input};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Contender {
 }
 
 /// Runs an execution on this thread; `None` when it does not end at once.
-pub(crate) fn here(runtime: &Runtime, contender: &Contender, input: Value) -> Option<Outcome> {
+pub(crate) fn here(runtime: &Runtime, contender: &Contender, input: Input) -> Option<Outcome> {
     runtime.start_sync(&contender.machine, input).ok().and_then(|completion| completion.try_ended().ok())
 }
 
@@ -56,13 +56,13 @@ pub(crate) fn compare(
     first: &Contender,
     second: &Contender,
     turns: usize,
-    run: impl Fn(&Contender, Value) -> Option<Outcome>,
+    run: impl Fn(&Contender, Input) -> Option<Outcome>,
 ) -> Result<(f64, f64), Failure> {
     let mut text = Vec::new();
     let mut turn = |contender: &Contender| {
         let clock = RunClock::start();
         for _ in 0..IN_A_ROW {
-            let input = Value::parse(&contender.input).context(|| "the input".to_owned())?;
+            let input = Input::parse(&contender.input).context(|| "the input".to_owned())?;
             let outcome = run(contender, input).ok_or_else(|| Failure::new("an execution did not end at once"))?;
             let output = outcome.output.ok_or_else(|| Failure::new("an execution failed"))?;
             text.clear();
@@ -84,6 +84,14 @@ pub(crate) struct Limits {
     pub(crate) max_us: Option<f64>,
     /// Most of it to one of the other.
     pub(crate) max_ratio: Option<f64>,
+    /// Most nanoseconds of each state that the workload has more than the other.
+    pub(crate) max_state_ns: Option<f64>,
+}
+
+/// How many states a workload's definition has at the top.
+fn states(workload: &Workload) -> usize {
+    let definition: Result<Value, _> = serde_json::from_str(&workload.definition);
+    definition.ok().and_then(|definition| definition["States"].as_object().map(serde_json::Map::len)).unwrap_or(0)
 }
 
 /// A workload beside another, and the ratio of their times.
@@ -104,21 +112,28 @@ pub(crate) fn run(
     compare(&contenders[0], &contenders[1], turns.div_ceil(10), run)?;
     let (us, beside_us) = compare(&contenders[0], &contenders[1], turns, run)?;
     let ratio = us / beside_us;
+    let more_states = states(workload).saturating_sub(states(beside));
+    let state_ns = (more_states > 0).then(|| (us - beside_us) * 1e3 / more_states as f64);
     let machine = Machine::read();
     if json != Some("-".as_ref()) {
         let title = format!("JSON text in, JSON text out, one thread, medians of {turns} turns of {IN_A_ROW}");
         let line = |name: &str, us: f64| format!("  {name:<28} {us:>9.3} µs");
         let (first, second) = (line(&workload.name, us), line(&beside.name, beside_us));
         terminal::print(&format!("{}\n{title}\n{first}\n{second}\n  {:<28} {ratio:>9.3}", machine.line(), "ratio"));
+        if let Some(state_ns) = state_ns {
+            terminal::print(&format!("  {:<28} {state_ns:>9.1} ns", format!("each of {more_states} states more")));
+        }
     }
     if let Some(path) = json {
         let figures = json!({
             "workload": workload.name, "us": us, "beside": beside.name, "beside_us": beside_us, "ratio": ratio,
-            "turns": turns, "executions_in_a_turn": IN_A_ROW,
+            "states_more": more_states, "ns_per_state_more": state_ns, "turns": turns, "executions_in_a_turn": IN_A_ROW,
         });
         report::write_json(path, &machine, figures)?;
     }
     let is_over = |figure: f64, limit: Option<f64>| limit.is_some_and(|limit| figure > limit);
-    let is_wanting = is_over(us, limits.max_us) || is_over(ratio, limits.max_ratio);
+    // Without more states there is nothing that could keep to that limit.
+    let is_slow_state = is_over(state_ns.unwrap_or(f64::INFINITY), limits.max_state_ns);
+    let is_wanting = is_over(us, limits.max_us) || is_over(ratio, limits.max_ratio) || is_slow_state;
     Ok(if is_wanting { Finding::Wanting } else { Finding::Well })
 }

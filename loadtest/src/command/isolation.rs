@@ -30,6 +30,8 @@ use std::time::Duration;
 const ITEMS: u64 = 10_000;
 /// How many of them run at once.
 const CONCURRENCY: u64 = 40;
+/// How nice the thread is that starts Maps.
+const NICENESS: i32 = 19;
 /// How long what disturbs may take to end once it should have.
 const REST: Duration = Duration::from_secs(30);
 
@@ -174,6 +176,8 @@ impl Disturbance {
                 .map(|request| scope.spawn(|| client::send_within(&self.endpoint, request, self.length + REST)));
             let mapping = self.map.as_ref().map(|request| {
                 scope.spawn(|| -> Result<(), Failure> {
+                    // Reading the results is no part of what is measured, and must not disturb the client that measures.
+                    rustix::process::nice(NICENESS).context(|| "making a thread nice".to_owned())?;
                     while !stop.load(Ordering::Relaxed) {
                         run_map(&self.endpoint, request, false)?;
                         maps.fetch_add(1, Ordering::Relaxed);
