@@ -68,7 +68,8 @@ fn check(seed: u64) -> Option<Verdict> {
     let mut random = fastrand::Rng::with_seed(seed);
     let most = random.u32(1..20);
     let mischief = Some(random.fork());
-    let cut = World { budget: Box::new(move || random.u32(1..=most)), mischief, ..World::new(&case.behaviours) };
+    let cut =
+        World { budget: Box::new(move || random.u32(1..=most)), mischief, parks: true, ..World::new(&case.behaviours) };
     let cut = engine(&case, &program, cut);
     if oracle.ambiguous {
         return None;

@@ -90,16 +90,25 @@ fn differences(expected: &serde_json::Value, ended: &Ended) -> Vec<String> {
     found
 }
 
-fn check(case: &Path) -> Result<(), String> {
+/// Runs a case, and once more parked wherever it waits. How often it was.
+fn check(case: &Path) -> Result<usize, String> {
     let program = program(case)?;
     let input = value_of(&json(&case.join("input.json")));
-    let script = match fs::read_to_string(case.join("tasks.json")) {
-        Ok(text) => Script::parse(&text),
-        Err(_) => Script::default(),
-    };
-    let ended = simulation::run(&program, input, World::new(script));
-    let found = differences(&json(&case.join("expected.json")), &ended);
-    if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+    let expected = json(&case.join("expected.json"));
+    let mut parked = 0;
+    for parks in [false, true] {
+        let script = match fs::read_to_string(case.join("tasks.json")) {
+            Ok(text) => Script::parse(&text),
+            Err(_) => Script::default(),
+        };
+        let ended = simulation::run(&program, input.clone(), World { parks, ..World::new(script) });
+        parked += ended.parked;
+        let found = differences(&expected, &ended);
+        if !found.is_empty() {
+            return Err(format!("{}{}", if parks { "parked\n" } else { "" }, found.join("\n")));
+        }
+    }
+    Ok(parked)
 }
 
 /// `EXPRESSWAY_SPEC=choice/` runs only the cases whose path contains that.
@@ -107,17 +116,19 @@ fn check(case: &Path) -> Result<(), String> {
 fn cases_behave_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec");
     let only = std::env::var("EXPRESSWAY_SPEC").unwrap_or_default();
-    let (mut count, mut failed) = (0, Vec::new());
+    let (mut count, mut parked, mut failed) = (0, 0, Vec::new());
     for case in folders(&root).iter().flat_map(|area| folders(area)) {
         let name = case.strip_prefix(&root).unwrap().display().to_string();
         if !case.join("expected.json").exists() || !name.contains(&only) {
             continue;
         }
         count += 1;
-        if let Err(problem) = check(&case) {
-            failed.push(format!("── {name}\n{problem}"));
+        match check(&case) {
+            Ok(times) => parked += times,
+            Err(problem) => failed.push(format!("── {name}\n{problem}")),
         }
     }
+    assert!(parked > 0 || !only.is_empty(), "nothing was parked");
     assert!(count > 0, "no case matches {only:?}");
     assert!(failed.is_empty(), "{} of {count} cases differ\n{}", failed.len(), failed.join("\n"));
 }

@@ -17,6 +17,11 @@ pub struct Signal {
     pub token: u32,
 }
 
+impl Signal {
+    /// Names no wait: tokens are never 0.
+    pub(super) const NONE: Signal = Signal { strand: StrandId::MAIN, token: 0 };
+}
+
 /// Why a step is made.
 #[derive(Debug)]
 pub enum Input {

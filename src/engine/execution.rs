@@ -34,7 +34,7 @@ pub struct Execution {
     pub(super) ready: VecDeque<StrandId>,
     pub(super) last_event_id: u64,
     pub(super) last_token: u32,
-    random: Cell<u64>,
+    pub(super) random: Cell<u64>,
     /// How often its states were invoked; only counted when it runs a test case.
     pub(super) invocations: Option<Box<Invocations>>,
 }
@@ -164,6 +164,29 @@ impl Execution {
             last_token: 0,
             random: Cell::new(seed),
             invocations: None,
+        }
+    }
+
+    /// One that has been parked. The step that comes brings the time.
+    pub(super) fn waiting(
+        start: ExecutionStart,
+        start_time_ms: u64,
+        main: Strand,
+        (last_event_id, last_token): (u64, u32),
+        seed: u64,
+        invocations: Option<Box<Invocations>>,
+    ) -> Self {
+        Self {
+            start,
+            start_time_ms,
+            now_ms: start_time_ms,
+            strands: vec![main],
+            free: Vec::new(),
+            ready: VecDeque::new(),
+            last_event_id,
+            last_token,
+            random: Cell::new(seed),
+            invocations,
         }
     }
 

@@ -2,10 +2,12 @@
 
 mod background;
 mod begin;
+mod blocks;
 mod completion;
 mod effect;
 mod environment;
 mod execution;
+mod executions;
 mod expression;
 mod failure;
 mod fields;
@@ -13,6 +15,7 @@ mod fork;
 mod invocation;
 mod mailbox;
 mod niceness;
+mod parked;
 mod running;
 mod shard;
 mod shards;
@@ -24,6 +27,7 @@ pub use self::{
     effect::{Effect, Input, Progress, Signal},
     execution::{Execution, StrandId},
     mailbox::LocalFuture,
+    parked::ParkedExecution,
     shard::{Shard, Started},
     shards::{Engine, EngineOptions, ExecutionCounts, StartError},
     step::step,

@@ -42,9 +42,6 @@ pub(super) struct Running {
     pub(super) begun: Vec<Begun>,
     /// A handler was called before it came to its shard.
     pub(super) has_called: bool,
-    /// Neighbours in the queue of deadlines, by place.
-    pub(super) older: Option<u32>,
-    pub(super) newer: Option<u32>,
     /// When the five minutes are over, on the monotonic clock.
     pub(super) deadline_ms: u64,
     /// The timer of the machine's own `TimeoutSeconds`.
@@ -79,8 +76,6 @@ impl Running {
             pending: Vec::new(),
             begun: Vec::new(),
             has_called: false,
-            older: None,
-            newer: None,
             deadline_ms: u64::MAX,
             limit: None,
         }

@@ -15,13 +15,13 @@ use std::{
     time::Duration,
 };
 
-use slab::Slab;
-
 use super::{
     Effect, Input, Progress, Signal,
     begin::Place,
     completion::{Completer, Completion},
+    executions::Executions,
     mailbox::Message,
+    parked::PARKED_FROM_MS,
     running::{ExecutionKey, Pending, Running, handler_panicked},
     shards::{Shared, StartError},
     timer::TimerWheel,
@@ -41,8 +41,6 @@ use crate::{
 const BATCH: usize = 64;
 /// Turns that executions which want to go on get, before the shard looks after everything else again.
 const MAX_TURNS: usize = 8;
-/// Room for this many executions is kept when none is left.
-const KEPT_PLACES: usize = 4096;
 
 /// A handle to a shard, on its own thread.
 #[derive(Clone)]
@@ -56,12 +54,8 @@ struct Inner {
 }
 
 pub(super) struct Core {
-    executions: Slab<Box<Running>>,
-    generation: u32,
+    executions: Executions,
     timers: TimerWheel<Timer>,
-    /// Executions in the order in which their five minutes end.
-    oldest: Option<u32>,
-    newest: Option<u32>,
     /// Executions that used up their budget.
     runnable: VecDeque<ExecutionKey>,
     /// Results that are handed in at the next turn.
@@ -70,13 +64,23 @@ pub(super) struct Core {
     armed_ms: u64,
 }
 
-enum Timer {
-    Wake(ExecutionKey, Signal),
-    TaskTimeout(ExecutionKey, Signal),
+/// What a timer is for. Very many of them may be set, so that it is packed.
+#[derive(Clone, Copy)]
+#[repr(Rust, packed)]
+struct Timer {
+    key: ExecutionKey,
+    signal: Signal,
+    kind: TimerKind,
+}
+
+#[derive(Clone, Copy)]
+enum TimerKind {
+    Wake,
+    TaskTimeout,
     /// The answer of a mocked call.
-    MockedAnswer(ExecutionKey, Signal),
-    /// `TimeoutSeconds` of the machine.
-    Limit(ExecutionKey),
+    MockedAnswer,
+    /// `TimeoutSeconds` of the machine: nobody waits for it.
+    Limit,
 }
 
 /// How a call stands that was just begun.
@@ -102,11 +106,8 @@ impl Shard {
         Self(Rc::new(Inner {
             index,
             core: RefCell::new(Core {
-                executions: Slab::new(),
-                generation: 0,
+                executions: Executions::new(),
                 timers: TimerWheel::new(now_ms),
-                oldest: None,
-                newest: None,
                 runnable: VecDeque::new(),
                 inputs: VecDeque::new(),
                 armed_ms: 0,
@@ -214,7 +215,7 @@ impl Shard {
         for call in begun {
             self.await_call(key, call.signal, call.resource, call.future);
             if let Some(timeout_ms) = call.timeout_ms {
-                self.set_timer(key, call.signal, timeout_ms, Timer::TaskTimeout(key, call.signal));
+                self.set_timer(key, call.signal, timeout_ms, TimerKind::TaskTimeout);
             }
         }
         self.perform(key, effects);
@@ -228,19 +229,16 @@ impl Shard {
         limit_ms: Option<u64>,
         yielded: bool,
     ) -> ExecutionKey {
-        core.generation = core.generation.wrapping_add(1);
-        let place = core.executions.vacant_key() as u32;
-        let key = ExecutionKey { place, generation: core.generation };
-        running.key = key;
-        running.limit = limit_ms.map(|limit_ms| core.timers.insert(limit_ms, Timer::Limit(key)));
-        (running.older, running.newer) = (core.newest, None);
-        match core.newest.replace(place) {
-            Some(newest) => core.executions[newest as usize].newer = Some(place),
-            None => core.oldest = Some(place),
-        }
-        self.wake_before(core, limit_ms.map_or(running.deadline_ms, |limit_ms| limit_ms.min(running.deadline_ms)));
+        let deadline_ms = running.deadline_ms;
         running.runnable = yielded;
-        core.executions.insert(running);
+        let key = core.executions.insert(running);
+        if let Some(limit_ms) = limit_ms {
+            let limit = core.timers.insert(limit_ms, Timer { key, signal: Signal::NONE, kind: TimerKind::Limit });
+            if let Some(running) = core.executions.get_mut(key) {
+                running.limit = Some(limit);
+            }
+        }
+        self.wake_before(core, limit_ms.map_or(deadline_ms, |limit_ms| limit_ms.min(deadline_ms)));
         if yielded {
             core.runnable.push_back(key);
             self.wake();
@@ -253,7 +251,7 @@ impl Shard {
         for effect in effects {
             match effect {
                 Effect::Wake { signal, after_ms } => {
-                    self.set_timer(key, signal, self.0.shared.scaled_ms(after_ms), Timer::Wake(key, signal));
+                    self.set_timer(key, signal, self.0.shared.scaled_ms(after_ms), TimerKind::Wake);
                 }
                 Effect::Cancel(signal) => self.cancel(key, signal),
                 Effect::Invoke { signal, task, input, credentials, timeout_ms, test_case } => {
@@ -274,7 +272,7 @@ impl Shard {
                         Call::Mocked(answer) => self.wait_for_mocked(key, signal, answer, timeout_ms),
                         Call::UnderWay => {
                             if let Some(timeout_ms) = timeout_ms {
-                                self.set_timer(key, signal, timeout_ms, Timer::TaskTimeout(key, signal));
+                                self.set_timer(key, signal, timeout_ms, TimerKind::TaskTimeout);
                             }
                         }
                     }
@@ -293,36 +291,39 @@ impl Shard {
             {
                 let mut pending = Pending::new(signal);
                 pending.mocked = Some(Box::new(result));
-                if let Some(running) = self.0.core.borrow_mut().get_mut(key) {
+                if let Some(running) = self.0.core.borrow_mut().executions.get_mut(key) {
                     running.push_pending(pending);
                 }
-                self.set_timer(key, signal, shared.scaled_ms(delay_ms), Timer::MockedAnswer(key, signal));
+                self.set_timer(key, signal, shared.scaled_ms(delay_ms), TimerKind::MockedAnswer);
             }
             (_, Some(timeout_ms)) => {
-                self.set_timer(key, signal, shared.scaled_ms(timeout_ms), Timer::TaskTimeout(key, signal));
+                self.set_timer(key, signal, shared.scaled_ms(timeout_ms), TimerKind::TaskTimeout);
             }
             (_, None) => {}
         }
     }
 
-    fn set_timer(&self, key: ExecutionKey, signal: Signal, after_ms: u64, timer: Timer) {
+    fn set_timer(&self, key: ExecutionKey, signal: Signal, after_ms: u64, kind: TimerKind) {
         // A back-off may have grown beyond all numbers.
         let deadline_ms = self.0.shared.monotonic_ms().saturating_add(after_ms);
         let core = &mut *self.0.core.borrow_mut();
-        let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+        let Some(running) = core.executions.get_mut(key) else {
             return;
         };
-        let id = Some(core.timers.insert(deadline_ms, timer));
+        let id = Some(core.timers.insert(deadline_ms, Timer { key, signal, kind }));
         match running.pending.iter_mut().find(|pending| pending.signal == signal) {
             Some(pending) => pending.timer = id,
             None => running.push_pending(Pending { timer: id, ..Pending::new(signal) }),
+        }
+        if after_ms >= PARKED_FROM_MS {
+            core.executions.park(key);
         }
         self.wake_before(core, deadline_ms);
     }
 
     fn cancel(&self, key: ExecutionKey, signal: Signal) {
         let core = &mut *self.0.core.borrow_mut();
-        let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+        let Some(running) = core.executions.get_mut(key) else {
             return;
         };
         if let Some(pending) = running.take_pending(signal) {
@@ -338,7 +339,7 @@ impl Shard {
         task: TaskId,
         request: impl FnOnce(Arc<str>, Caller) -> TaskRequest,
     ) -> Call {
-        let (resource, caller) = match self.0.core.borrow_mut().get_mut(key) {
+        let (resource, caller) = match self.0.core.borrow_mut().executions.get_mut(key) {
             Some(running) => (Arc::clone(&running.program.tasks[task.index()].resource), running.caller()),
             None => return Call::UnderWay,
         };
@@ -368,7 +369,7 @@ impl Shard {
             let result = poll_fn(|context| poll_call(&mut future, &resource, context)).await;
             shard.drive(key, Input::TaskEnded(signal, result));
         });
-        if let Some(running) = self.0.core.borrow_mut().get_mut(key) {
+        if let Some(running) = self.0.core.borrow_mut().executions.get_mut(key) {
             running.push_pending(Pending { call: Some(call.abort_handle()), ..Pending::new(signal) });
         }
     }
@@ -379,7 +380,7 @@ impl Shard {
         let mut effects = Vec::new();
         let progress = {
             let core = &mut *self.0.core.borrow_mut();
-            let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+            let Some(running) = core.executions.get_mut(key) else {
                 return;
             };
             if let Input::TaskEnded(signal, _) | Input::Woken(signal) | Input::TaskTimedOut(signal) = &input
@@ -404,8 +405,9 @@ impl Shard {
             // Once only: an execution that gets inputs while it has its turn coming must not get more turns than others.
             if matches!(progress, Progress::Yielded) && !running.runnable {
                 if !self.is_background() && effects.is_empty() && running.is_long() {
-                    let running = core.remove(key.place);
-                    self.send_to_background(core, running);
+                    if let Some(running) = core.remove(key) {
+                        self.send_to_background(core, running);
+                    }
                     return;
                 }
                 running.runnable = true;
@@ -423,11 +425,8 @@ impl Shard {
     /// Removes an execution and tells who waits for it.
     fn end(&self, key: ExecutionKey, outcome: Box<Outcome>) {
         let running = {
-            let core = &mut *self.0.core.borrow_mut();
-            if core.executions.get(key.place as usize).is_none_or(|running| running.key != key) {
-                return;
-            }
-            core.remove(key.place)
+            let Some(running) = self.0.core.borrow_mut().remove(key) else { return };
+            running
         };
         self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.count_end(outcome.status);
@@ -477,8 +476,7 @@ impl Shard {
             let (idle, next_ms) = {
                 let core = &mut *self.0.core.borrow_mut();
                 let idle = core.runnable.is_empty() && core.inputs.is_empty() && mailbox.is_empty();
-                let deadline = core.oldest.map(|oldest| core.executions[oldest as usize].deadline_ms);
-                let next_ms = [core.timers.next_ms(), deadline].into_iter().flatten().min();
+                let next_ms = [core.timers.next_ms(), core.executions.next_deadline_ms()].into_iter().flatten().min();
                 core.armed_ms = next_ms.unwrap_or(u64::MAX);
                 (idle, next_ms)
             };
@@ -544,26 +542,17 @@ impl Shard {
     fn fire_timers(&self) {
         let now_ms = self.0.shared.monotonic_ms();
         let mut fired = Vec::new();
-        let mut over = Vec::new();
-        {
+        let over = {
             let core = &mut *self.0.core.borrow_mut();
             core.timers.advance(now_ms, |timer| fired.push(timer));
-            let mut oldest = core.oldest;
-            while let Some(place) = oldest {
-                let running = &core.executions[place as usize];
-                if running.deadline_ms > now_ms {
-                    break;
-                }
-                over.push(running.key);
-                oldest = running.newer;
-            }
-        }
-        for timer in fired {
-            match timer {
-                Timer::Wake(key, signal) => self.drive(key, Input::Woken(signal)),
-                Timer::TaskTimeout(key, signal) => self.drive(key, Input::TaskTimedOut(signal)),
-                Timer::MockedAnswer(key, signal) => self.end_mocked(key, signal),
-                Timer::Limit(key) => self.time_out(key, true),
+            core.executions.overdue(now_ms)
+        };
+        for Timer { key, signal, kind } in fired {
+            match kind {
+                TimerKind::Wake => self.drive(key, Input::Woken(signal)),
+                TimerKind::TaskTimeout => self.drive(key, Input::TaskTimedOut(signal)),
+                TimerKind::MockedAnswer => self.end_mocked(key, signal),
+                TimerKind::Limit => self.time_out(key, true),
             }
         }
         for key in over {
@@ -573,7 +562,7 @@ impl Shard {
 
     /// The time of a mocked call is over: its result is handed in.
     fn end_mocked(&self, key: ExecutionKey, signal: Signal) {
-        let pending = self.0.core.borrow_mut().get_mut(key).and_then(|running| running.take_pending(signal));
+        let pending = self.0.core.borrow_mut().executions.get_mut(key).and_then(|running| running.take_pending(signal));
         if let Some(result) = pending.and_then(|pending| pending.mocked) {
             self.drive(key, Input::TaskEnded(signal, *result));
         }
@@ -583,7 +572,7 @@ impl Shard {
         let stop_time_ms = self.epoch_ms();
         let start_time_ms = {
             let mut core = self.0.core.borrow_mut();
-            let Some(running) = core.executions.get_mut(key.place as usize).filter(|running| running.key == key) else {
+            let Some(running) = core.executions.get_mut(key) else {
                 return;
             };
             if limit_fired {
@@ -622,12 +611,6 @@ impl Shard {
 }
 
 impl Core {
-    /// The execution of a key, if it has not ended.
-    fn get_mut(&mut self, key: ExecutionKey) -> Option<&mut Running> {
-        let running = self.executions.get_mut(key.place as usize)?;
-        (running.key == key).then_some(running)
-    }
-
     fn end_pending(&mut self, pending: Pending) {
         if let Some(timer) = pending.timer {
             self.timers.cancel(timer);
@@ -637,26 +620,15 @@ impl Core {
         }
     }
 
-    pub(super) fn remove(&mut self, place: u32) -> Box<Running> {
-        let mut running = self.executions.remove(place as usize);
-        match running.older {
-            Some(older) => self.executions[older as usize].newer = running.newer,
-            None => self.oldest = running.newer,
-        }
-        match running.newer {
-            Some(newer) => self.executions[newer as usize].older = running.older,
-            None => self.newest = running.older,
-        }
+    pub(super) fn remove(&mut self, key: ExecutionKey) -> Option<Box<Running>> {
+        let mut running = self.executions.remove(key)?;
         for pending in std::mem::take(&mut running.pending) {
             self.end_pending(pending);
         }
         if let Some(limit) = running.limit {
             self.timers.cancel(limit);
         }
-        if self.executions.is_empty() && self.executions.capacity() > KEPT_PLACES {
-            self.executions = Slab::new();
-        }
-        running
+        Some(running)
     }
 }
 

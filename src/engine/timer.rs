@@ -3,26 +3,27 @@
 //! Level 0 has a slot for each of the next 64 milliseconds, level 1 one for each of the next 64 times 64, and so on. A
 //! timer moves down a level when its slot is reached, so it is touched at most [`LEVELS`] times.
 
+use super::blocks::Blocks;
+
 const LEVELS: usize = 4;
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// The farthest a timer can be, in milliseconds; later ones fire then. Executions end long before (five minutes).
 const HORIZON_MS: u64 = 1 << (SLOT_BITS * LEVELS as u32);
-/// Room for this many timers is kept when none is left.
-const KEPT_NODES: usize = 4096;
 const NONE: u32 = u32::MAX;
 
 /// Names a timer that has not fired yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TimerId(u32);
+pub(super) struct TimerId(pub(super) u32);
 
 struct Node<T> {
-    deadline_ms: u64,
+    /// The lower half of the time; the wheel's own time is never so far from it that this would not be enough.
+    deadline_ms: u32,
     previous: u32,
     next: u32,
-    slot: u32,
-    /// `None` when the node is free.
-    payload: Option<T>,
+    /// Level and slot.
+    slot: u8,
+    payload: T,
 }
 
 /// Timers, each with a payload.
@@ -31,59 +32,39 @@ pub(super) struct TimerWheel<T> {
     heads: [[u32; SLOTS]; LEVELS],
     /// One bit for each slot that holds timers.
     occupied: [u64; LEVELS],
-    nodes: Vec<Node<T>>,
-    free: u32,
-    length: usize,
+    nodes: Blocks<Node<T>>,
 }
 
 impl<T> TimerWheel<T> {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self { now_ms, heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], nodes: Vec::new(), free: NONE, length: 0 }
+        Self { now_ms, heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], nodes: Blocks::new() }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.nodes.len()
     }
 
     /// Sets a timer. One whose time has come fires with the next [`TimerWheel::advance`].
     pub(super) fn insert(&mut self, deadline_ms: u64, payload: T) -> TimerId {
         let deadline_ms = deadline_ms.clamp(self.now_ms + 1, self.now_ms + HORIZON_MS - 1);
-        let node = Node { deadline_ms, previous: NONE, next: NONE, slot: 0, payload: Some(payload) };
-        let id = if self.free == NONE {
-            self.nodes.push(node);
-            u32::try_from(self.nodes.len() - 1).expect("there are fewer timers than waiting executions can be")
-        } else {
-            let id = self.free;
-            self.free = self.nodes[id as usize].next;
-            self.nodes[id as usize] = node;
-            id
-        };
-        self.length += 1;
-        self.link(id);
+        let (level, slot) = self.place(deadline_ms);
+        let node = Node { deadline_ms: deadline_ms as u32, previous: NONE, next: NONE, slot: 0, payload };
+        let id = self.nodes.insert(node);
+        self.link(id, level, slot);
         TimerId(id)
     }
 
     /// Takes a timer back. It must not have fired.
     pub(super) fn cancel(&mut self, timer: TimerId) -> Option<T> {
-        let node = self.nodes.get(timer.0 as usize)?;
-        node.payload.as_ref()?;
-        self.unlink(timer.0);
-        Some(self.release(timer.0))
+        let node = self.nodes.remove(timer.0)?;
+        self.unlink(&node);
+        Some(node.payload)
     }
 
-    fn release(&mut self, id: u32) -> T {
-        self.length -= 1;
-        let node = &mut self.nodes[id as usize];
-        node.next = self.free;
-        self.free = id;
-        let payload = node.payload.take().expect("a linked node has a payload");
-        if self.length == 0 && self.nodes.capacity() > KEPT_NODES {
-            // Give the memory of a burst of timers back.
-            self.nodes = Vec::new();
-            self.free = NONE;
-        }
-        payload
+    /// The whole of a time that has not passed, and is less than [`HORIZON_MS`] away.
+    fn whole_ms(&self, deadline_ms: u32) -> u64 {
+        self.now_ms + u64::from(deadline_ms.wrapping_sub(self.now_ms as u32))
     }
 
     /// Which level and slot a deadline belongs to: the highest group of bits in which it differs from now.
@@ -94,31 +75,30 @@ impl<T> TimerWheel<T> {
         (level, (deadline_ms >> (SLOT_BITS * level as u32)) as usize & (SLOTS - 1))
     }
 
-    fn link(&mut self, id: u32) {
-        let (level, slot) = self.place(self.nodes[id as usize].deadline_ms);
-        let head = self.heads[level][slot];
-        let node = &mut self.nodes[id as usize];
-        (node.previous, node.next, node.slot) = (NONE, head, (level * SLOTS + slot) as u32);
-        if head != NONE {
-            self.nodes[head as usize].previous = id;
+    fn link(&mut self, id: u32, level: usize, slot: usize) {
+        let head = std::mem::replace(&mut self.heads[level][slot], id);
+        if let Some(node) = self.nodes.get_mut(id) {
+            (node.previous, node.next, node.slot) = (NONE, head, (level * SLOTS + slot) as u8);
         }
-        self.heads[level][slot] = id;
+        if let Some(head) = self.nodes.get_mut(head) {
+            head.previous = id;
+        }
         self.occupied[level] |= 1 << slot;
     }
 
-    fn unlink(&mut self, id: u32) {
-        let Node { previous, next, slot, .. } = self.nodes[id as usize];
-        let (level, slot) = (slot as usize / SLOTS, slot as usize % SLOTS);
-        if next != NONE {
-            self.nodes[next as usize].previous = previous;
+    fn unlink(&mut self, node: &Node<T>) {
+        let (level, slot) = (usize::from(node.slot) / SLOTS, usize::from(node.slot) % SLOTS);
+        if let Some(next) = self.nodes.get_mut(node.next) {
+            next.previous = node.previous;
         }
-        if previous == NONE {
-            self.heads[level][slot] = next;
-            if next == NONE {
-                self.occupied[level] &= !(1 << slot);
+        match self.nodes.get_mut(node.previous) {
+            Some(previous) => previous.next = node.next,
+            None => {
+                self.heads[level][slot] = node.next;
+                if node.next == NONE {
+                    self.occupied[level] &= !(1 << slot);
+                }
             }
-        } else {
-            self.nodes[previous as usize].next = next;
         }
     }
 
@@ -153,12 +133,13 @@ impl<T> TimerWheel<T> {
                 let slot = (next >> shift) as usize & (SLOTS - 1);
                 let mut id = std::mem::replace(&mut self.heads[level][slot], NONE);
                 self.occupied[level] &= !(1 << slot);
-                while id != NONE {
-                    let Node { deadline_ms, next: following, .. } = self.nodes[id as usize];
+                while let Some(Node { deadline_ms, next: following, .. }) = self.nodes.get(id) {
+                    let (deadline_ms, following) = (self.whole_ms(*deadline_ms), *following);
                     if deadline_ms <= next {
-                        fire(self.release(id));
+                        self.nodes.remove(id).into_iter().for_each(|node| fire(node.payload));
                     } else {
-                        self.link(id);
+                        let (level, slot) = self.place(deadline_ms);
+                        self.link(id, level, slot);
                     }
                     id = following;
                 }

@@ -4,6 +4,7 @@ pub(crate) use super::tape::NodeKind;
 use super::tape::{Tape, Wanted};
 
 /// A parsed JSON text. Places are those of its tape.
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Document {
     /// The text in canonical form: no white space outside strings, strings escaped as our writer escapes them.
     text: Box<str>,
@@ -15,6 +16,7 @@ pub(crate) struct Document {
 
 /// The strings of a document that hold escapes, without them.
 #[derive(Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) struct Escaped {
     /// All of them, one after the other.
     pub(super) text: String,
@@ -26,6 +28,11 @@ impl Document {
     pub(super) fn new(text: Box<str>, tape: Tape, escaped: Escaped, depth: u32) -> Self {
         let escaped = (!escaped.spans.is_empty()).then(|| Box::new(escaped));
         Self { text, tape, escaped, depth }
+    }
+
+    /// All of its canonical text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     #[inline]

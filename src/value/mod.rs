@@ -18,6 +18,8 @@ mod compare;
 mod document;
 mod number;
 mod object;
+mod own;
+mod packed;
 mod parse;
 mod plain;
 mod short;
@@ -41,6 +43,7 @@ pub use self::{
 };
 pub(crate) use self::{
     document::{Document, NodeKind},
+    packed::{Packer, Unpacker},
     parse::unescape_string_token,
 };
 #[cfg(feature = "server")]

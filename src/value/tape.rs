@@ -49,6 +49,7 @@ const KIND_SHIFT: u32 = 60;
 const MEASURE_MASK: u64 = (1 << (KIND_SHIFT - START_BITS)) - 1;
 
 /// The slots of one document, in its order.
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) enum Tape {
     /// Of a text below [`SMALL_TEXT_BYTES`]: most executions have such an input, and many of them wait at once.
     Small(Box<[u32]>),

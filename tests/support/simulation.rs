@@ -64,6 +64,8 @@ pub struct World<T> {
     pub execution_name: &'static str,
     /// Draws whether to hand in something that nobody waits for, once for each step.
     pub mischief: Option<fastrand::Rng>,
+    /// Whether an execution is parked wherever it waits and can be, and comes back for its next step.
+    pub parks: bool,
 }
 
 impl<T: Tasks> World<T> {
@@ -76,6 +78,7 @@ impl<T: Tasks> World<T> {
             synchronous: false,
             execution_name: "execution",
             mischief: None,
+            parks: false,
         }
     }
 }
@@ -88,6 +91,8 @@ pub struct Ended {
     pub calls: Vec<Call>,
     /// How long it took in virtual time.
     pub milliseconds: u64,
+    /// How often it was parked.
+    pub parked: usize,
 }
 
 /// The names that every simulated execution has.
@@ -110,7 +115,14 @@ pub fn start(input: Value, synchronous: bool, name: &str) -> ExecutionStart {
 }
 
 /// Runs an execution to its end.
-pub fn run<T: Tasks>(program: &Program, input: Value, mut world: World<T>) -> Ended {
+pub fn run<T: Tasks>(program: &Program, input: Value, world: World<T>) -> Ended {
+    let mut parked = 0;
+    let ended = run_counting(program, input, world, &mut parked);
+    Ended { parked, ..ended }
+}
+
+/// Runs an execution to its end, and counts how often it is parked.
+fn run_counting<T: Tasks>(program: &Program, input: Value, mut world: World<T>, parked: &mut usize) -> Ended {
     let clock = SimClock::default();
     let mut recorder = BoundedRecorder::new(MAX_EVENTS);
     let name = world.execution_name;
@@ -147,6 +159,12 @@ pub fn run<T: Tasks>(program: &Program, input: Value, mut world: World<T>) -> En
                 }
                 if inputs.is_empty() {
                     inputs.push_back(Input::Continue);
+                }
+            }
+            Progress::Waiting if world.parks => {
+                if let Some(waits) = execution.park() {
+                    execution = waits.unpark();
+                    *parked += 1;
                 }
             }
             Progress::Waiting => {}
@@ -237,7 +255,7 @@ fn timed_out(execution: &Execution, clock: &SimClock) -> Outcome {
 fn ended(outcome: Outcome, recorder: &BoundedRecorder, calls: Vec<Call>, clock: &SimClock) -> Ended {
     let (events, left_out) = recorder.take();
     assert!(left_out == 0 || outcome.status == ExecutionStatus::TimedOut, "{left_out} events were not kept");
-    Ended { milliseconds: now_ms(clock), outcome, events, calls }
+    Ended { milliseconds: now_ms(clock), outcome, events, calls, parked: 0 }
 }
 
 /// What is to happen, by time and, at the same time, in the order in which it was asked for.

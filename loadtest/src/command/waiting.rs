@@ -48,7 +48,7 @@ const READ_EVERY: Duration = Duration::from_millis(500);
 Examples:
   loadtest waiting --count 1000000
   loadtest waiting --count 100000 --wait-seconds 20 --endpoint http://127.0.0.1:8083
-  loadtest waiting --count 1000000 --max-bytes 1024 --max-late-ms 50
+  loadtest waiting --count 1000000 --max-bytes 400 --max-left 10 --max-late-ms 50
 
 Memory is VmRSS of the server's process. The timer check starts synchronous executions of one second's wait, once on the
 idle server and once with all the others waiting, and tells how much later than one second the replies come.")]
@@ -70,6 +70,9 @@ pub(crate) struct WaitingArguments {
     /// Exit with 1 when an execution takes more bytes than this beyond its payload.
     #[arg(long, value_name = "N")]
     max_bytes: Option<f64>,
+    /// Exit with 1 when more than this share of the memory that the executions took is left once they have ended.
+    #[arg(long, value_name = "PERCENT")]
+    max_left: Option<f64>,
     /// Exit with 1 when 99 % of the timers of a check are not within this many milliseconds.
     #[arg(long, value_name = "N")]
     max_late_ms: Option<f64>,
@@ -128,6 +131,7 @@ pub(crate) fn run(arguments: &WaitingArguments) -> Result<Finding, Failure> {
     let started = tally.succeeded;
     let per_execution = if started > 0 { during.saturating_sub(before) as f64 / started as f64 } else { 0.0 };
     let beyond = per_execution - payload_bytes;
+    let left_percent = left_percent(before, during, after);
     let machine = Machine::read();
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     let mut lines = vec![
@@ -139,7 +143,7 @@ pub(crate) fn run(arguments: &WaitingArguments) -> Result<Finding, Failure> {
             tally.error_count() + tally.unanswered
         ),
         format!(
-            "memory    before {:.1} MiB, waiting {:.1} MiB, peak {:.1} MiB, after {:.1} MiB",
+            "memory    before {:.1} MiB, waiting {:.1} MiB, peak {:.1} MiB, after {:.1} MiB: {left_percent:.1} % of it left",
             mebibytes(before),
             mebibytes(during),
             mebibytes(peak),
@@ -170,6 +174,7 @@ pub(crate) fn run(arguments: &WaitingArguments) -> Result<Finding, Failure> {
             "all_waited_at_once": had_all_at_once,
             "resident_bytes": { "before": before, "waiting": during, "peak": peak, "after": after },
             "payload_bytes": payload_bytes,
+            "left_percent": left_percent,
             "bytes_per_execution": per_execution,
             "bytes_per_execution_beyond_payload": beyond,
             "cpu_s_until_ended": cpu_s,
@@ -178,13 +183,20 @@ pub(crate) fn run(arguments: &WaitingArguments) -> Result<Finding, Failure> {
         });
         report::write_json(path, &machine, whole)?;
     }
-    let is_small = arguments.max_bytes.is_none_or(|most| beyond <= most);
+    let is_small = arguments.max_bytes.is_none_or(|most| beyond <= most)
+        && arguments.max_left.is_none_or(|most| left_percent <= most);
     let is_whole = started == arguments.count && had_all_at_once;
     let are_punctual = [idle_lateness, loaded_lateness].iter().flatten().all(|lateness| {
         let is_punctual = arguments.max_late_ms.is_none_or(|most| lateness.p99_us <= most * 1e3);
         is_punctual && lateness.troubles == 0 && lateness.least_us >= 0.0
     });
     Ok(if is_small && is_whole && are_punctual { Finding::Well } else { Finding::Wanting })
+}
+
+/// How much of what memory had grown by is still there, in percent.
+fn left_percent(before: u64, during: u64, after: u64) -> f64 {
+    let grown = during.saturating_sub(before).max(1);
+    after.saturating_sub(before) as f64 * 100.0 / grown as f64
 }
 
 /// Checks what clap cannot.
