@@ -42,15 +42,15 @@ impl LargeRequests {
         Self { queue: ArrayQueue::new(MAX_WAITING_LARGE_REQUESTS), wake: Notify::new() }
     }
 
-    /// Has a request answered in the background; `None` when too many wait for that.
-    pub(super) fn push(&self, action: Action, body: &[u8]) -> Option<ReplyToCome> {
-        if self.queue.is_full() {
-            return None;
+    /// Has a request answered in the background. When the background does not get along, because others take all cores, the
+    /// request that has waited for longest is answered with `api` instead.
+    pub(super) fn push(&self, api: &Api, action: Action, body: &[u8]) -> ReplyToCome {
+        let (sender, reply) = oneshot::channel();
+        match self.queue.force_push(LargeRequest { action, body: body.to_vec(), answer: sender }) {
+            Some(oldest) => answer(api, oldest),
+            None => self.wake.notify_one(),
         }
-        let (answer, reply) = oneshot::channel();
-        self.queue.push(LargeRequest { action, body: body.to_vec(), answer }).ok()?;
-        self.wake.notify_one();
-        Some(ReplyToCome(reply))
+        ReplyToCome(reply)
     }
 
     /// Answers requests, one after the other, on a shard in the background. Never ends.

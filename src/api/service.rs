@@ -40,9 +40,12 @@ impl Service for Api {
         }
         match (request.method, request.path) {
             (b"POST", b"/") => match action_of(request.target) {
-                Ok(action) => match self.push_large(action, request.body) {
-                    Some(reply) => Answer::Later(WaitingReply::Large(reply, self.context.shard.clone())),
-                    None => self.perform(action, request.body, body),
+                Ok(action) => match &self.background {
+                    Some(background) if request.body.len() > LARGE_REQUEST_BYTES => {
+                        let reply = background.push(self, action, request.body);
+                        Answer::Later(WaitingReply::Large(reply, self.context.shard.clone()))
+                    }
+                    _ => self.perform(action, request.body, body),
                 },
                 Err(error) => Answer::Ready(self.error(&error, body)),
             },
@@ -62,12 +65,6 @@ impl Service for Api {
 }
 
 impl Api {
-    /// Hands a request to the background if it is large.
-    fn push_large(&self, action: Action, body: &[u8]) -> Option<ReplyToCome> {
-        let background = self.background.as_ref().filter(|_| body.len() > LARGE_REQUEST_BYTES)?;
-        background.push(action, body)
-    }
-
     /// Performs an action right here.
     pub(super) fn perform(&self, action: Action, request: &[u8], body: &mut Vec<u8>) -> Answer<WaitingReply> {
         match perform(&self.context, action, request, body) {

@@ -11,7 +11,7 @@ use super::{
     running::Running,
     shard::{Core, Shard},
 };
-use crate::model::quota::{BACKGROUND_TURN_BUDGET, LONG_EXECUTION_US, MAX_EXPRESS_EXECUTION_SECONDS, TURN_BUDGET};
+use crate::model::quota::{LONG_EXECUTION_US, MAX_EXPRESS_EXECUTION_SECONDS};
 
 impl Running {
     /// It has computed for long, and nothing is under way that it would have to leave behind.
@@ -21,12 +21,6 @@ impl Running {
 }
 
 impl Shard {
-    /// Instructions of a turn. In the background turns are short because the system lets a thread that has just come to run do so
-    /// for a while, even when one that is less nice wakes up; after each turn the core is offered to others.
-    pub(super) fn turn_budget(&self) -> u32 {
-        if self.is_background() { BACKGROUND_TURN_BUDGET } else { TURN_BUDGET }
-    }
-
     /// Hands on an execution that has just left its place here. It comes back to one when the background has too many.
     pub(super) fn send_to_background(&self, core: &mut Core, running: Box<Running>) {
         let mailbox = self.shared().post.any_background();

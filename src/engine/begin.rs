@@ -17,7 +17,7 @@ use super::{
     shards::Shared,
 };
 use crate::{
-    model::quota::{MAX_EXPRESS_EXECUTION_SECONDS, STEP_BUDGET},
+    model::quota::MAX_EXPRESS_EXECUTION_SECONDS,
     task::{self, TaskAnswer, TaskFuture, TaskHandler, TaskRequest, TaskResult},
 };
 
@@ -43,7 +43,7 @@ pub(super) enum Place {
 impl Running {
     /// Makes the first step, and those after it for as long as handlers that begin anywhere have their results at once.
     pub(super) fn begin(&mut self, shared: &Shared, place: &mut Place, effects: &mut Vec<Effect>) -> Progress {
-        let mut progress = self.step(Input::Continue, self.execution.now_ms, effects, STEP_BUDGET);
+        let mut progress = self.step(Input::Continue, self.execution.now_ms, effects);
         for _ in 0..MAX_CALLS {
             if !matches!(progress, Progress::Waiting) {
                 break;
@@ -51,7 +51,7 @@ impl Running {
             let Some((at, handler)) = self.callable(shared, effects) else { break };
             let called = self.call(effects.remove(at), handler, shared, place);
             let Some((signal, result)) = called else { continue };
-            progress = self.step(Input::TaskEnded(signal, result), shared.clock.epoch_ms(), effects, STEP_BUDGET);
+            progress = self.step(Input::TaskEnded(signal, result), shared.clock.epoch_ms(), effects);
             self.forget_cancelled(effects);
         }
         progress

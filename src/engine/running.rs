@@ -11,6 +11,7 @@ use crate::{
     model::{
         error_name,
         execution::{ExecutionStart, ExecutionStatus, Outcome},
+        quota::{STEP_BUDGET, TURN_BUDGET},
     },
     observe::{BoundedRecorder, NoRecorder},
     program::Program,
@@ -88,8 +89,11 @@ impl Running {
     }
 
     /// Makes one step. A panic in the engine ends this execution only.
-    pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>, budget: u32) -> Progress {
-        let Self { execution, program, recorder, .. } = self;
+    pub(super) fn step(&mut self, input: Input, now_ms: u64, effects: &mut Vec<Effect>) -> Progress {
+        let Self { execution, program, recorder, key, .. } = self;
+        // Most executions end in their first step, before they have a place on a shard. One that goes on for longer takes turns
+        // with everything else there.
+        let budget = if key.place == u32::MAX { STEP_BUDGET } else { TURN_BUDGET };
         let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match recorder {
             None => step(program, execution, input, now_ms, effects, budget, &mut NoRecorder),
             Some(recorder) => step(program, execution, input, now_ms, effects, budget, &mut **recorder),

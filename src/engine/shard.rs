@@ -398,7 +398,7 @@ impl Shard {
             if begun_us.is_some() {
                 running.runnable = false;
             }
-            let progress = running.step(input, now_ms, &mut effects, self.turn_budget());
+            let progress = running.step(input, now_ms, &mut effects);
             if let Some(begun_us) = begun_us {
                 running.computed_us += self.0.shared.clock.monotonic_us() - begun_us;
             }

@@ -17,8 +17,8 @@ use super::{
     Progress,
     begin::Place,
     completion::Completion,
+    idle_thread::give_way,
     mailbox::{LocalFuture, Mailbox, Message, Post, QueuedStart},
-    niceness::give_way,
     running::Running,
     shard::Shard,
 };

@@ -26,8 +26,6 @@ pub const MAX_STRANDS: usize = 40_000;
 pub const STEP_BUDGET: u32 = 2_000;
 /// Instructions that an execution runs in each of its turns after that, some 20 µs: ours. Who waits for the shard waits that long.
 pub const TURN_BUDGET: u32 = 500;
-/// The same in the background, some 5 µs: ours.
-pub const BACKGROUND_TURN_BUDGET: u32 = 100;
 /// Most bytes that the variables of an execution have (Developer Guide, "Variable limits").
 pub const MAX_VARIABLES_BYTES: usize = 10 << 20;
 /// Most messages that wait for one shard: ours. One more is refused.
@@ -38,8 +36,9 @@ pub const MAX_LONG_MESSAGES: usize = 1_024;
 pub const LONG_EXECUTION_US: u64 = 250;
 /// Bytes of a request's body above which it is answered in the background: ours. To read as much takes some 100 µs.
 pub const LARGE_REQUEST_BYTES: usize = 16_384;
-/// Most large requests that wait for the background to answer them: ours. One more is answered where it came in.
-pub const MAX_WAITING_LARGE_REQUESTS: usize = 1_024;
+/// Most large requests that wait for the background to answer them: ours. When there is one more, the first of them is answered
+/// by the shard where that one came in.
+pub const MAX_WAITING_LARGE_REQUESTS: usize = 64;
 /// Starts waiting for one shard above which others may take them: ours.
 pub const STEAL_THRESHOLD: usize = 64;
 /// Most starts waiting for whichever shard is idle: ours. One more is refused.

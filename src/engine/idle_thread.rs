@@ -1,0 +1,44 @@
+//! How threads of the background give way to all others.
+#![allow(unsafe_code, reason = "no safe crate has the system call that sets a thread's policy")]
+
+/// Lets all other threads go before the calling one, at once: it gets what they leave, and next to nothing when they leave
+/// nothing (sched(7), `SCHED_IDLE`). Only here can it be that, for niceness lets it keep the core for a slice of time that others
+/// wait for. Threads that it starts are as others are. Where the system refuses, it competes as an equal.
+pub(super) fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        let parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the system call reads a `sched_param` from the pointer, which is to one that lives until it returns, and
+        // writes nothing. Thread 0 is the calling one. The C library's function of this name may refuse to do it.
+        unsafe {
+            libc::syscall(
+                libc::SYS_sched_setscheduler,
+                0,
+                libc::SCHED_IDLE | libc::SCHED_RESET_ON_FORK,
+                &raw const parameters,
+            )
+        };
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The policy in the 41st field of proc(5)'s stat: the 39th after the name, which is in parentheses.
+    fn policy() -> i32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux has /proc");
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(38)?.parse().ok()).expect("a number")
+    }
+
+    #[test]
+    fn the_calling_thread_gives_way_and_no_other() {
+        let before = policy();
+        let inside = std::thread::spawn(|| {
+            give_way();
+            (policy(), std::thread::spawn(policy).join())
+        });
+        let (own, of_its_child) = inside.join().expect("it does not panic");
+        assert_eq!((own, of_its_child.expect("it does not panic"), policy()), (libc::SCHED_IDLE, before, before));
+    }
+}
