@@ -259,7 +259,7 @@ fn timers_that_fire_at_once_are_found_wanting() {
 #[test]
 fn simulated_calls_are_measured_in_process() {
     let (report, output) =
-        loadtest(&["simulated", "--only", "waiting", "--count", "2000", "--latency-ms", "400", "--json", "-"]);
+        loadtest(&["simulated", "--only", "waiting", "--count", "2000", "--latency-ms", "2000", "--json", "-"]);
     assert!(output.status.success(), "{output:?}");
     let waiting = &report["waiting: executions that wait for a mocked call"];
     assert_eq!(waiting["executions_at_once"], json!(2000.0));
