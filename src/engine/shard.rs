@@ -636,3 +636,13 @@ pub(super) fn poll_call(future: &mut TaskFuture, resource: &str, context: &mut C
     let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(context)));
     polled.unwrap_or_else(|_| Poll::Ready(Err(handler_panicked(resource))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_timers_fit_a_cache_line() {
+        assert_eq!(TimerWheel::<Timer>::BYTES_EACH, 32);
+    }
+}

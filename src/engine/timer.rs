@@ -36,6 +36,10 @@ pub(super) struct TimerWheel<T> {
 }
 
 impl<T> TimerWheel<T> {
+    /// What each timer takes.
+    #[cfg(test)]
+    pub(super) const BYTES_EACH: usize = Blocks::<Node<T>>::BYTES_EACH;
+
     pub(super) fn new(now_ms: u64) -> Self {
         Self { now_ms, heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], nodes: Blocks::new() }
     }
