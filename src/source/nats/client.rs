@@ -217,3 +217,51 @@ impl Drop for Subscription {
 pub(super) fn new_inbox() -> String {
     format!("_INBOX.{:032x}", fastrand::u128(..))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(client: &Client) -> String {
+        let mut taken = Vec::new();
+        let any = client.take_outgoing(&mut taken, Waker::noop());
+        assert_eq!(any, !taken.is_empty());
+        String::from_utf8(taken).unwrap()
+    }
+
+    fn message(payload: &'static [u8]) -> Message {
+        Message { subject: "a".into(), reply: None, headers: None, payload: payload.into() }
+    }
+
+    #[test]
+    fn publications_are_said_in_the_words_of_the_protocol() {
+        let client = Client::default();
+        client.begin(30);
+        let (none, mut headers) = (Headers::default(), Headers::default());
+        headers.add("A", "1");
+        client.publish("a.b", "", &none, b"hello").unwrap();
+        client.publish("a", "r", &headers, b"x").unwrap();
+        assert_eq!(said(&client), "PUB a.b 5\r\nhello\r\nHPUB a r 18 19\r\nNATS/1.0\r\nA: 1\r\n\r\nx\r\n");
+        assert!(client.publish("a", "", &none, &[0; 31]).is_err(), "larger than the server takes");
+        assert!(client.publish("a", "", &headers, &[0; 13]).is_err(), "headers count");
+        assert_eq!(said(&client), "");
+    }
+
+    #[test]
+    fn subscriptions_outlive_connections() {
+        let client = Client::default();
+        let (mut kept, dropped) = (client.subscribe("a".into(), 2), client.subscribe("b".into(), 1));
+        assert_eq!(said(&client), "SUB a 1\r\nSUB b 2\r\n");
+        drop(dropped);
+        assert_eq!(said(&client), "UNSUB 2\r\n");
+        client.say("PING\r\n");
+        client.begin(30);
+        assert_eq!(said(&client), "SUB a 1\r\n", "what was not written is forgotten");
+        assert!(
+            client.deliver(1, message(b"1")) && client.deliver(1, message(b"2")) && client.deliver(2, message(b""))
+        );
+        assert!(!client.deliver(1, message(b"3")), "it is full");
+        let taken: Vec<_> = std::iter::from_fn(|| kept.try_next()).map(|message| message.payload).collect();
+        assert_eq!(taken, [&b"1"[..], b"2"]);
+    }
+}
