@@ -60,8 +60,14 @@ pub struct CountersSnapshot {
     pub oldest_ms: u64,
 }
 
+/// Adds to a counter of a lane. Only the lane's thread does, so that no other's count is overwritten.
 pub(super) fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
+
+/// The same with a count that goes down.
+pub(super) fn subtract(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
 }
 
 impl PipeCounters {

@@ -22,7 +22,7 @@ pub struct Delivery {
     /// Its headers, in their order.
     pub headers: Vec<(String, String)>,
     /// Its subject, topic or stream.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// Its key, where the source has keys.
     pub key: Option<String>,
     /// Its place in the stream, as the source writes it. Equal for all deliveries of one message.

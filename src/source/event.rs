@@ -134,7 +134,7 @@ fn event(delivery: &Delivery, payload: Value) -> Value {
     event.push("payload".into(), payload);
     let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     event.push("headers".into(), Value::object(headers));
-    event.push("subject".into(), delivery.subject.as_str().into());
+    event.push("subject".into(), (&*delivery.subject).into());
     event.push("key".into(), delivery.key.as_deref().map_or(Value::NULL, Value::from));
     event.push("sequence".into(), delivery.sequence.as_str().into());
     event.push("deliveries".into(), delivery.deliveries.into());

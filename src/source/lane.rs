@@ -26,7 +26,7 @@ use tokio::{
 use super::{
     Acknowledger, Delivery, Destination, Execute, Execution, FailureAction, Fetched, LaneSettings, PipeCounters,
     ResultForm, Settlement, Source, Start,
-    counters::{LaneCounters, add},
+    counters::{LaneCounters, add, subtract},
     event::Prepared,
     places::Places,
     settle::Settling,
@@ -444,8 +444,12 @@ impl Lane {
     }
 
     pub(super) fn finish(&self, places: Places, verdict: Verdict) {
-        self.state.borrow_mut().finished.push_back(Finished { places, verdict });
-        self.settling.wake();
+        let finished = &mut self.state.borrow_mut().finished;
+        finished.push_back(Finished { places, verdict });
+        // Whoever settles goes on until there is nothing more.
+        if finished.len() == 1 {
+            self.settling.wake();
+        }
     }
 
     /// Takes deliveries out of the window, as the source was told about them, and lets those begin that waited for them.
@@ -462,7 +466,7 @@ impl Lane {
                 }
             }
         }
-        self.counters().in_flight.fetch_sub(places.len() as u64, Ordering::Relaxed);
+        subtract(&self.counters().in_flight, places.len() as u64);
         self.freed.notify_waiters();
         self.freed.notify_one();
         for (place, start) in next {

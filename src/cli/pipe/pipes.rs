@@ -12,7 +12,7 @@ use crate::{
     Runtime,
     cli::{load, simulation::Simulation},
     model::{arn::Home, execution::MachineIdentity},
-    program::Program,
+    registry::ThreadMachine,
     runtime::Shard,
     source::{
         CountersSnapshot, Ends, Execute, IntakeExecutor, Lane, LaneParts, PipeCounters, RegistryExecutor, ShardExecutor,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Loaded {
 
 #[derive(Clone)]
 enum LoadedMachine {
-    Program { program: Arc<Program>, identity: Arc<MachineIdentity>, test_case: Option<Arc<str>> },
+    Program { machine: ThreadMachine, definition: Arc<str>, test_case: Option<Arc<str>> },
     Registry(Option<String>),
     Intake,
 }
@@ -42,7 +42,7 @@ pub(in crate::cli) fn load(pipes: Vec<PipeSettings>, simulation: &Simulation) ->
             Machine::Registry(name) => LoadedMachine::Registry(name.clone()),
             Machine::Intake => LoadedMachine::Intake,
             Machine::File(path) => {
-                let program = Arc::new(load::program(path)?.0);
+                let (program, definition) = load::program(path)?;
                 let home = Home::default();
                 let name = pipe.machine_name();
                 let test_case = simulation.test_case_of(&name)?;
@@ -56,7 +56,8 @@ pub(in crate::cli) fn load(pipes: Vec<PipeSettings>, simulation: &Simulation) ->
                     name,
                     role_arn: String::new(),
                 });
-                LoadedMachine::Program { program, identity, test_case }
+                let machine = ThreadMachine { program: Arc::new(program), identity };
+                LoadedMachine::Program { machine, definition: definition.into(), test_case }
             }
         };
         Ok(Loaded { pipe, machine })
@@ -65,9 +66,12 @@ pub(in crate::cli) fn load(pipes: Vec<PipeSettings>, simulation: &Simulation) ->
 }
 
 impl LoadedMachine {
+    /// What runs the executions of a lane. A machine of a file is copied, as executions count references to it: lanes would
+    /// wait for each other's counts.
     fn executor(&self, shard: Shard) -> Box<dyn Execute> {
         match self.clone() {
-            Self::Program { program, identity, test_case } => {
+            Self::Program { machine, definition, test_case } => {
+                let ThreadMachine { program, identity } = machine.copy(&definition);
                 Box::new(ShardExecutor { shard, program, machine: identity, test_case })
             }
             Self::Registry(machine) => Box::new(RegistryExecutor { shard, machine }),

@@ -10,7 +10,7 @@ use super::topic::TopicPlace;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{KafkaDestination, KafkaSource, KafkaSourceSettings};
 #[cfg(feature = "nats")]
-use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings};
+use crate::source::nats::{NatsAddress, NatsConnection, NatsDestination, NatsSource, NatsSourceSettings, Server};
 #[cfg(feature = "redis")]
 use crate::source::redis::{RedisAddress, RedisConnection, RedisDestination, RedisSource, RedisSourceSettings};
 #[cfg(feature = "sqs")]
@@ -32,7 +32,7 @@ enum From {
     #[cfg(feature = "kafka")]
     Kafka(TopicPlace),
     #[cfg(feature = "nats")]
-    Nats { servers: Vec<String>, stream: String, consumer: Option<String> },
+    Nats { servers: Vec<Server>, stream: String, consumer: Option<String> },
     #[cfg(feature = "redis")]
     Redis { server: String, stream: String, group: Option<String> },
     #[cfg(feature = "sqs")]
@@ -47,7 +47,7 @@ enum To {
     Kafka(KafkaDestination),
     #[cfg(feature = "nats")]
     Nats {
-        servers: Vec<String>,
+        servers: Vec<Server>,
         subject: String,
     },
     #[cfg(feature = "redis")]
@@ -169,7 +169,7 @@ struct Connections<'a> {
 
 impl Connections<'_> {
     #[cfg(feature = "nats")]
-    fn nats(&mut self, servers: &[String]) -> Rc<NatsConnection> {
+    fn nats(&mut self, servers: &[Server]) -> Rc<NatsConnection> {
         if let Some(known) = self.nats.iter().find(|known| known.servers() == servers) {
             return Rc::clone(known);
         }

@@ -184,7 +184,7 @@ impl Consumer {
             headers: headers
                 .map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()))
                 .collect(),
-            subject: self.topic.clone(),
+            subject: self.topic.as_str().into(),
             key: message.key().map(text),
             sequence: format!("{}-{}", message.partition(), message.offset()),
             origin: Some(Arc::clone(&self.origin)),

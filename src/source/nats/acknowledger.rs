@@ -7,11 +7,9 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, Subject};
-use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::NatsConnection;
+use super::{Headers, NatsConnection, client::Client};
 use crate::source::{Acknowledger, BrokerError, Delivery, LocalBoxFuture, Settlement};
 
 /// How long it may take to hand acknowledgements to a connection that is up.
@@ -47,8 +45,8 @@ impl SaidLately {
         self.newer.push('\n');
     }
 
-    fn subjects(&self) -> Vec<Subject> {
-        self.older.lines().chain(self.newer.lines()).map(Subject::from).collect()
+    fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.older.lines().chain(self.newer.lines())
     }
 }
 
@@ -75,23 +73,22 @@ impl Ear {
     }
 
     /// Says the acknowledgements of the last while again. They change nothing where they were heard the first time.
-    pub(super) async fn say_again(&self, client: &Client) -> Result<(), BrokerError> {
-        let lately = self.lately.borrow().subjects();
-        for to in lately {
-            client.publish(to, acknowledgement(Settlement::Acknowledge)).await.map_err(BrokerError::new)?;
+    pub(super) fn say_again(&self, client: &Client) {
+        for to in self.lately.borrow().subjects() {
+            say(client, to, Settlement::Acknowledge);
         }
-        Ok(())
     }
 
     async fn say(&self, settlements: &[(Rc<Delivery>, Settlement)]) -> Result<(), BrokerError> {
         let (client, _) = self.connection.client().await?;
-        self.lately.borrow_mut().turn(Instant::now());
+        client.room().await;
+        let lately = &mut *self.lately.borrow_mut();
+        lately.turn(Instant::now());
         for (delivery, settlement) in settlements {
             if matches!(settlement, Settlement::Acknowledge | Settlement::Terminate) {
-                self.lately.borrow_mut().add(&delivery.receipt);
+                lately.add(&delivery.receipt);
             }
-            let to = Subject::from(&*delivery.receipt);
-            client.publish(to, acknowledgement(*settlement)).await.map_err(BrokerError::new)?;
+            say(client, &delivery.receipt, *settlement);
         }
         Ok(())
     }
@@ -114,18 +111,20 @@ impl Acknowledger for NatsAcknowledger {
     }
 }
 
-/// The payload that says so (JetStream wire API, "Acknowledging messages").
-pub(super) fn acknowledgement(settlement: Settlement) -> Bytes {
-    match settlement {
-        Settlement::Acknowledge => Bytes::from_static(b"+ACK"),
-        Settlement::InProgress => Bytes::from_static(b"+WPI"),
-        Settlement::Terminate => Bytes::from_static(b"+TERM"),
-        Settlement::Retry { after } if after.is_zero() => Bytes::from_static(b"-NAK"),
+/// Tells what becomes of a message at the subject that it is acknowledged at (JetStream wire API, "Acknowledging messages").
+pub(super) fn say(client: &Client, to: &str, settlement: Settlement) {
+    let mut text = String::new();
+    let payload = match settlement {
+        Settlement::Acknowledge => "+ACK",
+        Settlement::InProgress => "+WPI",
+        Settlement::Terminate => "+TERM",
+        Settlement::Retry { after } if after.is_zero() => "-NAK",
         Settlement::Retry { after } => {
-            let mut text = String::from("-NAK ");
             // Writing to a string does not fail.
-            let _ = write!(text, "{{\"delay\": {}}}", after.as_nanos());
-            Bytes::from(text)
+            let _ = write!(text, "-NAK {{\"delay\": {}}}", after.as_nanos());
+            &text
         }
-    }
+    };
+    // A server that takes no messages of so few bytes takes none at all.
+    let _ = client.publish(to, "", &Headers::default(), payload.as_bytes());
 }

@@ -10,16 +10,19 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, client::PublishErrorKind};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use tokio::{
     sync::Notify,
     task::AbortHandle,
     time::{Instant, sleep_until},
 };
 
-use super::connection::Losses;
+use super::{
+    Headers, Message,
+    client::{Client, new_inbox},
+    connection::Losses,
+    message::Status,
+};
 use crate::{Value, source::BrokerError, value::ValueRef};
 
 /// How long a stream may take to acknowledge a group of publications, from the first on. Then what was not acknowledged is
@@ -28,8 +31,8 @@ pub(super) const PUBLICATION_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Something to be published.
 pub(super) struct Outgoing {
-    pub(super) subject: Subject,
-    pub(super) headers: HeaderMap,
+    pub(super) subject: Rc<str>,
+    pub(super) headers: Headers,
     pub(super) payload: Bytes,
 }
 
@@ -76,14 +79,15 @@ impl Drop for Answers {
 }
 
 impl Answers {
-    /// Subscribes to an inbox. Must be called on a `LocalSet`.
-    pub(super) async fn new(client: &Client) -> Result<Self, BrokerError> {
-        let inbox = client.new_inbox();
-        let mut answers = client.subscribe(format!("{inbox}.>")).await.map_err(BrokerError::new)?;
+    /// Subscribes to an inbox, which holds as many answers as said. Must be called on a `LocalSet`.
+    pub(super) fn new(client: &Client, capacity: usize) -> Self {
+        let inbox = new_inbox();
+        let mut answers = client.subscribe(format!("{inbox}.>"), capacity);
         let waiting: Rc<RefCell<Waiting>> = Rc::default();
         let (table, prefix) = (Rc::clone(&waiting), inbox.len() + 1);
         let reader = tokio::task::spawn_local(async move {
-            while let Some(message) = answers.next().await {
+            loop {
+                let message = answers.next().await;
                 let Some((group, place)) = message.subject.get(prefix..).and_then(place_of) else { continue };
                 // One that came too late belongs to nobody any more.
                 let group = table.borrow().groups.get(&group).cloned();
@@ -92,7 +96,7 @@ impl Answers {
                 }
             }
         });
-        Ok(Self { inbox, waiting, reader: reader.abort_handle() })
+        Self { inbox, waiting, reader: reader.abort_handle() }
     }
 
     /// Publishes, and gives an answer for each within [`PUBLICATION_DEADLINE`], at once when the connection is lost.
@@ -115,18 +119,10 @@ impl Answers {
         let forget = Forget(&self.waiting, number);
         let all = async {
             for (place, Outgoing { subject, headers, payload }) in outgoing.enumerate() {
+                client.room().await;
                 let reply = format!("{}.{number}.{place}", self.inbox);
-                let sent = if headers.is_empty() {
-                    client.publish_with_reply(subject, reply, payload).await
-                } else {
-                    client.publish_with_reply_and_headers(subject, reply, headers, payload).await
-                };
-                if let Err(error) = sent {
-                    let too_large = error.kind() == PublishErrorKind::MaxPayloadExceeded;
-                    group.answer(
-                        place,
-                        Err(if too_large { BrokerError::too_large(error) } else { BrokerError::new(error) }),
-                    );
+                if let Err(error) = client.publish(&subject, &reply, &headers, &payload) {
+                    group.answer(place, Err(BrokerError::too_large(error)));
                 }
             }
             while group.left.get() > 0 {
@@ -161,7 +157,7 @@ fn place_of(text: &str) -> Option<(u64, usize)> {
 
 /// What a stream says of a publication (JetStream wire API, "PubAck").
 fn answer(message: &Message) -> Answer {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
+    if message.status().is_some_and(|status| status.code == Status::NO_RESPONDERS) {
         return Err(BrokerError::new("no stream listens to the subject"));
     }
     answer_of(&message.payload)

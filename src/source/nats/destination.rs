@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use async_nats::{HeaderMap, Subject};
 use tokio::sync::OnceCell;
 
 use super::{
-    NatsConnection,
+    Headers, MESSAGE_ID, NatsConnection,
     answers::{Answers, Outgoing},
 };
 use crate::source::{Body, BrokerError, Destination, LocalBoxFuture, Publication};
@@ -20,7 +19,7 @@ const MAX_HEADER_CHARACTERS: usize = 1024;
 /// original message, with headers that say what happened.
 pub struct NatsDestination {
     connection: Rc<NatsConnection>,
-    subject: Subject,
+    subject: Rc<str>,
     answers: OnceCell<Answers>,
 }
 
@@ -34,7 +33,8 @@ impl NatsDestination {
     async fn publish_all(&self, publications: &[Publication]) -> Vec<Result<(), BrokerError>> {
         let ready = async {
             let (client, losses) = self.connection.client().await?;
-            Ok((client, losses, self.answers.get_or_try_init(|| Answers::new(client)).await?))
+            let answers = self.answers.get_or_init(async || Answers::new(client, self.connection.capacity())).await;
+            Ok((client, losses, answers))
         };
         match ready.await {
             Ok((client, mut losses, answers)) => {
@@ -46,9 +46,9 @@ impl NatsDestination {
     }
 
     fn outgoing(&self, publication: &Publication) -> Outgoing {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::default();
         if let Some(id) = publication.id() {
-            headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
+            headers.add(MESSAGE_ID, &id);
         }
         let payload = match &publication.body {
             Body::Result(result) => result.clone(),
@@ -57,7 +57,7 @@ impl NatsDestination {
                 publication.original().0
             }
         };
-        Outgoing { subject: self.subject.clone(), headers, payload }
+        Outgoing { subject: Rc::clone(&self.subject), headers, payload }
     }
 }
 
@@ -67,23 +67,23 @@ impl Destination for NatsDestination {
     }
 }
 
-fn add_dead_letter_headers(publication: &Publication, error: &str, cause: &str, headers: &mut HeaderMap) {
+fn add_dead_letter_headers(publication: &Publication, error: &str, cause: &str, headers: &mut Headers) {
     let delivery = &publication.delivery;
     if publication.has_headers() {
         for (name, value) in &delivery.headers {
             // The stream's own, such as the first one's Nats-Msg-Id, mean something else here.
             if !name.starts_with("Nats-") {
-                headers.append(name.as_str(), header(value).as_str());
+                headers.add(name, &header(value));
             }
         }
-        headers.insert("Expressway-Cause", header(cause).as_str());
+        headers.add("Expressway-Cause", &header(cause));
     }
-    headers.insert("Expressway-Error", header(error).as_str());
-    headers.insert("Expressway-Subject", header(&delivery.subject).as_str());
-    headers.insert("Expressway-Sequence", header(&delivery.sequence).as_str());
-    headers.insert("Expressway-Deliveries", delivery.deliveries.to_string().as_str());
+    headers.add("Expressway-Error", &header(error));
+    headers.add("Expressway-Subject", &header(&delivery.subject));
+    headers.add("Expressway-Sequence", &header(&delivery.sequence));
+    headers.add("Expressway-Deliveries", &delivery.deliveries.to_string());
     if !publication.original().1 {
-        headers.insert("Expressway-Original-Bytes", delivery.payload.len().to_string().as_str());
+        headers.add("Expressway-Original-Bytes", &delivery.payload.len().to_string());
     }
 }
 

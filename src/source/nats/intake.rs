@@ -2,13 +2,6 @@
 
 use std::{iter, rc::Rc};
 
-use async_nats::{
-    Client, HeaderMap, Subject,
-    jetstream::{
-        self,
-        stream::{Config, RetentionPolicy, StorageType},
-    },
-};
 use bytes::Bytes;
 use tokio::{
     sync::OnceCell,
@@ -16,16 +9,19 @@ use tokio::{
 };
 
 use super::{
-    NatsConnection,
+    Headers, MESSAGE_ID, NatsConnection,
     answers::{Answers, Outgoing, PUBLICATION_DEADLINE},
+    client::Client,
+    connection::Losses,
+    stream::{Refused, ask, object},
 };
-use crate::source::BrokerError;
+use crate::{Value, source::BrokerError, value::ValueRef};
 
 /// Writes to a stream of starts, which is made when it is not there.
 pub struct NatsIntake {
     connection: Rc<NatsConnection>,
     stream: String,
-    ready: OnceCell<(Subject, Answers)>,
+    ready: OnceCell<(Rc<str>, Answers)>,
 }
 
 impl NatsIntake {
@@ -59,31 +55,47 @@ impl NatsIntake {
 
     async fn store_once(&self, id: &str, payload: Bytes) -> Result<(), BrokerError> {
         let (client, mut losses) = self.connection.client().await?;
-        let ready = self.ready.get_or_try_init(|| async {
-            let subject = starts_subject(client, &self.stream).await?;
-            Ok((subject.into(), Answers::new(client).await?))
+        let ready = self.ready.get_or_try_init(async || {
+            // Asked with a look of its own at losses, as the closure may run for somebody else who waits.
+            let (client, mut losses) = self.connection.client().await?;
+            let subject = starts_subject(client, &mut losses, &self.stream).await?;
+            Ok::<_, BrokerError>((subject.into(), Answers::new(client, self.connection.capacity())))
         });
         let (subject, answers) = ready.await?;
-        let mut headers = HeaderMap::new();
-        headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
-        let outgoing = Outgoing { subject: subject.clone(), headers, payload };
+        let mut headers = Headers::default();
+        headers.add(MESSAGE_ID, id);
+        let outgoing = Outgoing { subject: Rc::clone(subject), headers, payload };
         let mut answers = answers.publish(client, &mut losses, iter::once(outgoing)).await;
         answers.pop().unwrap_or_else(|| Err(BrokerError::new("there was no answer")))
     }
 }
 
 /// The subject of a stream of starts. A stream that is not there is made: it keeps what is not acknowledged, on disk.
-pub(super) async fn starts_subject(client: &Client, stream: &str) -> Result<String, BrokerError> {
-    let config = Config {
-        name: stream.to_owned(),
-        subjects: vec![format!("expressway.starts.{stream}")],
-        retention: RetentionPolicy::WorkQueue,
-        storage: StorageType::File,
-        ..Config::default()
+pub(super) async fn starts_subject(client: &Client, losses: &mut Losses, stream: &str) -> Result<String, BrokerError> {
+    let failed = |error: BrokerError| BrokerError::new(format!("stream {stream}: {error}"));
+    let info = match ask(client, losses, &format!("STREAM.INFO.{stream}"), object([])).await {
+        Err(Refused::NotFound(_)) => {
+            let config = object([
+                ("name", stream.into()),
+                ("subjects", Value::array([format!("expressway.starts.{stream}")])),
+                ("retention", "workqueue".into()),
+                ("storage", "file".into()),
+                ("discard", "old".into()),
+                ("max_consumers", (-1_i64).into()),
+                ("max_msgs", (-1_i64).into()),
+                ("max_bytes", (-1_i64).into()),
+                ("max_msg_size", (-1_i64).into()),
+                ("num_replicas", 1_i64.into()),
+            ]);
+            ask(client, losses, &format!("STREAM.CREATE.{stream}"), config).await
+        }
+        found => found,
     };
-    let failed = |error: &dyn std::fmt::Display| BrokerError::new(format!("stream {stream}: {error}"));
-    let stream = jetstream::new(client.clone()).get_or_create_stream(config).await.map_err(|error| failed(&error))?;
-    let subjects = &stream.cached_info().config.subjects;
-    let plain = subjects.iter().find(|subject| !subject.contains(['*', '>']));
-    plain.cloned().ok_or_else(|| failed(&"it has no subject without wildcards, which starts are to be written to"))
+    let info = info.map_err(|refused| failed(refused.into()))?;
+    let subjects = info.get("config").and_then(|config| config.get("subjects")?.as_array());
+    let texts = subjects.iter().flat_map(|subjects| subjects.iter()).filter_map(ValueRef::as_str);
+    let plain = texts.into_iter().find(|subject| !subject.contains(['*', '>'])).map(str::to_owned);
+    plain.ok_or_else(|| {
+        failed(BrokerError::new("it has no subject without wildcards, which starts are to be written to"))
+    })
 }

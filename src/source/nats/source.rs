@@ -5,53 +5,33 @@
 //! which loses what is on its way when a pull is dropped: a source that is closed waits for what it asked for, and hands it
 //! back.
 
-use std::{collections::VecDeque, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
-use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::{
-    task::unconstrained,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    NatsAcknowledger, NatsConnection, NatsSourceSettings,
-    acknowledger::{Ear, acknowledgement},
+    Headers, Message, NatsAcknowledger, NatsConnection, NatsSourceSettings,
+    acknowledger::{Ear, say},
+    client::{Client, Subscription, new_inbox},
     connection::Losses,
     consumer::Consumer,
-    message::delivery,
+    message::{Status, delivery},
+    pulls::{PULL_EXPIRES, Pulls},
 };
 use crate::source::{BrokerError, Delivery, Fetched, LocalBoxFuture, Settlement, Source};
 
-/// How long the server keeps a pull that finds nothing. Short, since a source that is closed waits for it.
-const PULL_EXPIRES: Duration = Duration::from_secs(1);
-/// How much later than that its end must have come.
-const PULL_DEADLINE: Duration = Duration::from_secs(2);
-/// Pulls that the server has at once.
-const MOST_PULLS: usize = 4;
 /// Deliveries of one fetch that there is room for at first.
 const FIRST_DELIVERIES: usize = 256;
 /// How long the last acknowledgements may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// A pull that has not ended.
-struct Pull {
-    number: u64,
-    /// Messages that have not come.
-    left: usize,
-    deadline: Instant,
-}
-
 /// What a source has while it is connected.
 struct Open {
     consumer: Consumer,
     /// Where messages come to. Pulls are told apart by what stands behind its subject.
-    inbox: Subscriber,
+    inbox: Subscription,
     prefix: String,
-    /// The oldest first, which is the order that the server serves them in.
-    pulls: VecDeque<Pull>,
-    last: u64,
+    pulls: Pulls,
     losses: Losses,
     /// Whether the server said nothing for too long, on a connection that is up. What it says later comes to the same inbox.
     silent: bool,
@@ -92,15 +72,15 @@ impl NatsSource {
         if self.open.is_some() {
             return Ok(());
         }
-        let (client, losses) = self.ear.connection().client().await?;
-        let consumer = Consumer::find(client, &self.settings).await?;
+        let (client, mut losses) = self.ear.connection().client().await?;
+        let consumer = Consumer::find(client, &mut losses, &self.settings).await?;
         self.ear.patience.set(consumer.patience);
         if self.lost {
-            self.ear.say_again(client).await?;
+            self.ear.say_again(client);
         }
-        let prefix = client.new_inbox();
-        let inbox = client.subscribe(format!("{prefix}.*")).await.map_err(BrokerError::new)?;
-        self.open = Some(Open { consumer, inbox, prefix, pulls: VecDeque::new(), last: 0, losses, silent: false });
+        let prefix = new_inbox();
+        let inbox = client.subscribe(format!("{prefix}.*"), self.ear.connection().capacity());
+        self.open = Some(Open { consumer, inbox, prefix, pulls: Pulls::default(), losses, silent: false });
         self.lost = false;
         Ok(())
     }
@@ -121,9 +101,9 @@ impl NatsSource {
 
 impl Open {
     async fn fetch(&mut self, client: &Client, most: usize) -> Result<Vec<Delivery>, BrokerError> {
-        self.pull(client, most).await?;
-        let first = self.next().await?;
-        let mut deliveries = Vec::with_capacity(most.min(self.asked()).min(FIRST_DELIVERIES));
+        self.pull(client, most)?;
+        let Some(first) = self.next().await? else { return Ok(Vec::new()) };
+        let mut deliveries = Vec::with_capacity(most.min(self.pulls.asked()).min(FIRST_DELIVERIES));
         let mut next = Some(first);
         // Nothing is awaited from here on, so that a fetch that is dropped loses no message.
         while let Some(message) = next {
@@ -141,41 +121,30 @@ impl Open {
             if deliveries.len() >= most {
                 break;
             }
-            next = unconstrained(self.inbox.next()).now_or_never().flatten();
+            next = self.inbox.try_next();
         }
         Ok(deliveries)
     }
 
     /// Asks for what there is room for and was not asked for yet.
-    async fn pull(&mut self, client: &Client, most: usize) -> Result<(), BrokerError> {
-        let asked = self.asked();
-        let room = most.saturating_sub(asked);
-        // Not one by one: pulls cost the server more than messages.
-        if self.pulls.len() >= MOST_PULLS || room == 0 || (asked > 0 && room < asked) {
-            return Ok(());
-        }
-        self.last += 1;
-        let body = format!("{{\"batch\":{room},\"expires\":{}}}", PULL_EXPIRES.as_nanos());
-        let inbox = Subject::from(format!("{}.{}", self.prefix, self.last));
-        client.publish_with_reply(self.consumer.next.clone(), inbox, body.into()).await.map_err(BrokerError::new)?;
-        let deadline = Instant::now() + PULL_EXPIRES + PULL_DEADLINE;
-        self.pulls.push_back(Pull { number: self.last, left: room, deadline });
-        Ok(())
+    fn pull(&mut self, client: &Client, most: usize) -> Result<(), BrokerError> {
+        let Some((number, count)) = self.pulls.begin(most) else { return Ok(()) };
+        let body = format!("{{\"batch\":{count},\"expires\":{}}}", PULL_EXPIRES.as_nanos());
+        let inbox = format!("{}.{number}", self.prefix);
+        client.publish(&self.consumer.next, &inbox, &Headers::default(), body.as_bytes()).map_err(BrokerError::new)
     }
 
-    /// Messages that were asked for and have not come.
-    fn asked(&self) -> usize {
-        self.pulls.iter().map(|pull| pull.left).sum()
-    }
-
-    /// The next of the inbox.
-    async fn next(&mut self) -> Result<Message, BrokerError> {
-        let deadline = self.pulls.front().map_or_else(Instant::now, |pull| pull.deadline);
+    /// The next of the inbox; none when a pull has ended without a word, as all that it asked for has come.
+    async fn next(&mut self) -> Result<Option<Message>, BrokerError> {
+        let deadline = self.pulls.deadline().unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
-            message = self.inbox.next() => message.ok_or_else(|| BrokerError::new("the connection was closed")),
+            message = self.inbox.next() => Ok(Some(message)),
             () = self.losses.next() => Err(BrokerError::new("NATS is gone")),
             () = sleep_until(deadline) => {
+                if self.pulls.expire() {
+                    return Ok(None);
+                }
                 self.silent = true;
                 self.pulls.clear();
                 Err(BrokerError::new("JetStream does not answer"))
@@ -185,34 +154,27 @@ impl Open {
 
     /// Counts what came.
     fn look_at(&mut self, message: Message) -> Came {
-        let Some(status) = message.status else {
-            if let Some(first) = self.pulls.front_mut() {
-                first.left = first.left.saturating_sub(1);
-                if first.left == 0 {
-                    self.pulls.pop_front();
-                }
-            }
+        let Some(Status { code, description, left }) = message.status() else {
+            self.pulls.served();
             return Came::Message(message);
         };
-        if status == StatusCode::IDLE_HEARTBEAT {
+        if code == Status::IDLE_HEARTBEAT {
             return Came::End;
         }
         let number = message.subject.rsplit('.').next().and_then(|number| number.parse::<u64>().ok());
-        self.pulls.retain(|pull| Some(pull.number) != number);
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::TIMEOUT) {
+        self.pulls.ended(number, left);
+        if matches!(code, Status::NOT_FOUND | Status::TIMEOUT) {
             return Came::End;
         }
-        let description = message.description.unwrap_or_default();
-        Came::Wrong(BrokerError::new(format!("the consumer answers {status} {description}")))
+        Came::Wrong(BrokerError::new(format!("the consumer answers {code} {description}")))
     }
 
     /// Hands back what comes until all that was asked for has come or is given up.
     async fn hand_back(&mut self, client: &Client) -> Result<(), BrokerError> {
-        let again = acknowledgement(Settlement::Retry { after: Duration::ZERO });
         while !self.pulls.is_empty() {
-            let message = self.next().await?;
+            let Some(message) = self.next().await? else { continue };
             if let Came::Message(Message { reply: Some(reply), .. }) = self.look_at(message) {
-                client.publish(reply, again.clone()).await.map_err(BrokerError::new)?;
+                say(client, &reply, Settlement::Retry { after: Duration::ZERO });
             }
         }
         Ok(())
@@ -249,8 +211,9 @@ impl Source for NatsSource {
 /// Returns after the server has read all that was sent before. Bytes that were only written to the socket may get lost when
 /// the process ends.
 async fn echo(client: &Client) -> Result<(), BrokerError> {
-    let inbox = client.new_inbox();
-    let mut answers = client.subscribe(inbox.clone()).await.map_err(BrokerError::new)?;
-    client.publish(inbox, Bytes::new()).await.map_err(BrokerError::new)?;
-    answers.next().await.map(drop).ok_or_else(|| BrokerError::new("the connection was closed"))
+    let inbox = new_inbox();
+    let mut answers = client.subscribe(inbox.clone(), 1);
+    client.publish(&inbox, "", &Headers::default(), &[]).map_err(BrokerError::new)?;
+    answers.next().await;
+    Ok(())
 }

@@ -280,7 +280,7 @@ impl RedisSource {
             receipt: entry.id.as_str().into(),
             payload,
             headers,
-            subject: self.shared.settings.stream.clone(),
+            subject: self.shared.settings.stream.as_str().into(),
             key: None,
             sequence: entry.id,
             origin: None,

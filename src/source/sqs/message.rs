@@ -31,7 +31,7 @@ fn delivery(message: ValueRef<'_>, queue: &str, origin: &Arc<str>, lag: Option<u
         receipt: text("ReceiptHandle")?.into(),
         payload: Bytes::from(text("Body").unwrap_or_default().to_owned()),
         headers: headers.collect(),
-        subject: queue.to_owned(),
+        subject: queue.into(),
         key: attribute("MessageGroupId").map(str::to_owned),
         sequence: text("MessageId").unwrap_or_default().to_owned(),
         origin: Some(Arc::clone(origin)),
