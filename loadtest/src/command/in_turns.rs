@@ -120,7 +120,7 @@ pub(crate) fn run(
         let line = |name: &str, us: f64| format!("  {name:<28} {us:>9.3} µs");
         let (first, second) = (line(&workload.name, us), line(&beside.name, beside_us));
         terminal::print(&format!("{}\n{title}\n{first}\n{second}\n  {:<28} {ratio:>9.3}", machine.line(), "ratio"));
-        if let Some(state_ns) = state_ns {
+        if let Some(state_ns) = state_ns.filter(|_| limits.max_state_ns.is_some()) {
             terminal::print(&format!("  {:<28} {state_ns:>9.1} ns", format!("each of {more_states} states more")));
         }
     }
