@@ -95,7 +95,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Number of shards, each a thread; default one for each core.
+    /// Number of shards, each a thread; default one for each core. For each there is another thread, which gives way to all
+    /// others, for executions that compute for long.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = shards;

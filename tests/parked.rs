@@ -21,6 +21,10 @@ use expressway::{
     task::TaskError,
 };
 
+#[path = "support/poke.rs"]
+mod poke;
+use poke::poke;
+
 /// Longer than anything here takes; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What makes times too short for parking.
@@ -61,20 +65,6 @@ const INPUTS: [&str; 7] = [
 fn shown(outcome: &Outcome) -> String {
     let Outcome { status, output, error, cause, .. } = outcome;
     format!("{status} {} {error:?} {cause:?}", output.as_ref().map(Value::to_json).unwrap_or_default())
-}
-
-/// Has every shard handle what it has, and look at the clock.
-fn poke(runtime: &Runtime) {
-    for _ in 0..2 {
-        let (sender, receiver) = mpsc::channel();
-        assert!(runtime.spawn_on_shards(move |_| {
-            let sender = sender.clone();
-            Box::pin(async move {
-                let _ = sender.send(());
-            })
-        }));
-        receiver.recv_timeout(PATIENCE).expect("the shard lives");
-    }
 }
 
 /// Starts one execution of each machine with each input, from the shard that runs them. They come with what they ended with,

@@ -25,6 +25,10 @@ use expressway::{
 };
 use tokio::sync::{Notify, oneshot};
 
+#[path = "support/poke.rs"]
+mod poke;
+use poke::poke;
+
 /// Longer than anything here takes; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,22 +57,6 @@ const WAIT: &str = r#"{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds
 
 fn builder() -> RuntimeBuilder {
     Runtime::builder().seed(1)
-}
-
-/// Waits until every shard has handled the messages it had, and looked at the clock since.
-fn poke(runtime: &Runtime) {
-    for _ in 0..2 {
-        let (sender, receiver) = mpsc::channel();
-        assert!(runtime.spawn_on_shards(move |_| {
-            let sender = sender.clone();
-            Box::pin(async move {
-                let _ = sender.send(());
-            })
-        }));
-        for _ in 0..runtime.shards() {
-            receiver.recv_timeout(PATIENCE).expect("the shards live");
-        }
-    }
 }
 
 /// Moves the clock and has the shards look at it.
@@ -327,6 +315,17 @@ fn an_execution_that_computes_for_long_goes_on_in_the_background() {
         );
     }
     assert_eq!((runtime.counts().started, runtime.counts().succeeded, runtime.executions_in_flight()), (2, 2, 0));
+}
+
+#[test]
+fn an_execution_that_becomes_long_after_the_stop_ends_all_the_same() {
+    let runtime = builder().shards(2).build().unwrap();
+    let machine = runtime.publish("loop", &LOOP.replacen('{', r#"{"TimeoutSeconds": 1, "#, 1)).unwrap();
+    let completions: Vec<_> = (0..4).map(|_| runtime.start(&machine, Value::empty_object()).unwrap()).collect();
+    drop(runtime);
+    for completion in completions {
+        assert_eq!(outcome(completion).status, ExecutionStatus::TimedOut);
+    }
 }
 
 #[test]

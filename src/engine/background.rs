@@ -4,7 +4,8 @@
 //! taken longer than [`LONG_EXECUTION_US`] goes there, for good: an endless loop then costs the short ones and their clients
 //! no more than what the cores have to spare. One that has calls or timers under way stays: these belong to its shard's loop.
 //!
-//! Ground rules: an execution moves between two of its turns, as a message, and takes its deadline along.
+//! Ground rules: an execution moves between two of its turns, as a message, and takes its deadline along. The background ends
+//! after all executions of all shards, so that nothing is sent to where nobody reads.
 
 use super::{
     mailbox::Message,

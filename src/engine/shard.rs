@@ -187,7 +187,7 @@ impl Shard {
         let progress = running.begin(&self.0.shared, &mut Place::Shard, &mut effects);
         if let Progress::Ended(outcome) = progress {
             if counted {
-                self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                self.0.shared.leave();
             }
             self.count_end(outcome.status);
             if let Some(completer) = completer {
@@ -428,7 +428,7 @@ impl Shard {
             let Some(running) = self.0.core.borrow_mut().remove(key) else { return };
             running
         };
-        self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.shared.leave();
         self.count_end(outcome.status);
         if let Some(completer) = running.completer {
             completer.complete(outcome);
@@ -480,7 +480,7 @@ impl Shard {
                 core.armed_ms = next_ms.unwrap_or(u64::MAX);
                 (idle, next_ms)
             };
-            if idle && !stolen && shared.is_stopping() && self.0.core.borrow().executions.is_empty() {
+            if idle && !stolen && shared.may_end(self.is_background()) && self.0.core.borrow().executions.is_empty() {
                 return;
             }
             if stolen || !idle {

@@ -141,8 +141,24 @@ impl Shared {
         self.clock.monotonic_us() / 1000
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    /// Whether shards that have nothing left to do are to end. Those in the background have something left for as long as any
+    /// shard has an execution, as it may yet send it to them.
+    pub(super) fn may_end(&self, is_background: bool) -> bool {
+        self.stopping.load(Ordering::SeqCst) && (!is_background || self.in_flight.load(Ordering::SeqCst) == 0)
+    }
+
+    /// An execution that counted as in flight does so no more. With the last one the background may end: what is stored before
+    /// is looked at here, or the other way round, for which both are in one order (`SeqCst`).
+    pub(super) fn leave(&self) {
+        if self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.stopping.load(Ordering::SeqCst) {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
+        for mailbox in &self.post.mailboxes {
+            mailbox.wake();
+        }
     }
 
     /// A time that nothing outside depends on, as it passes here.
@@ -315,7 +331,7 @@ impl Engine {
             Ok(()) => Ok(completion),
             Err(_) if has_called => {
                 // It is too late to say that nothing has run: whoever started it hears that it is lost.
-                self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                self.shared.leave();
                 counters.ended(ExecutionStatus::Aborted);
                 Ok(completion)
             }
@@ -340,7 +356,7 @@ impl Engine {
 
     /// Queues were full: what was counted as started was not.
     fn take_back(&self, counters: &Counters) -> StartError {
-        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.leave();
         counters.started.fetch_sub(1, Ordering::Relaxed);
         counters.refused.fetch_add(1, Ordering::Relaxed);
         StartError::TooManyExecutions { limit: self.shared.max_in_flight }
@@ -373,10 +389,8 @@ impl Engine {
     /// executions; otherwise they go on by themselves until theirs have ended, five minutes at most.
     pub fn stop(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
-        self.shared.stopping.store(true, Ordering::Release);
-        for mailbox in &self.shared.post.mailboxes {
-            mailbox.wake();
-        }
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.wake_all();
         if self.executions_in_flight() > 0 {
             return;
         }
