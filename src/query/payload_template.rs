@@ -142,21 +142,37 @@ fn compile_field(field: &str, value: ValueRef<'_>, pointer: &str, errors: &mut V
     })
 }
 
+/// What most members are, a path that finds something or a constant, is looked at where they are put together.
+#[inline]
+fn evaluate_member<E: Environment>(part: &Part, environment: &E) -> Result<Value, QueryError> {
+    match part {
+        Part::Constant(value) => return Ok(value.clone()),
+        Part::Path(_, path) => {
+            if let Some(found) = path.find(environment) {
+                return Ok(found.to_value());
+            }
+        }
+        _ => {}
+    }
+    evaluate_part(part, environment)
+}
+
 /// The recursion is bounded by the depth of the template.
 fn evaluate_part<E: Environment>(part: &Part, environment: &E) -> Result<Value, QueryError> {
     match part {
         Part::Constant(value) => Ok(value.clone()),
         Part::Object(members) => {
-            let mut object = ObjectBuilder::with_capacity(members.len());
+            // Results are placed into what templates make more often than not.
+            let mut object = ObjectBuilder::with_capacity(members.len() + 1);
             for (key, part) in members {
-                object.push(key.clone(), evaluate_part(part, environment)?);
+                object.push(key.clone(), evaluate_member(part, environment)?);
             }
             Ok(object.finish())
         }
         Part::Array(items) => {
             let mut array = ArrayBuilder::with_capacity(items.len());
             for part in items {
-                array.push(evaluate_part(part, environment)?);
+                array.push(evaluate_member(part, environment)?);
             }
             Ok(array.finish())
         }

@@ -26,10 +26,12 @@ impl Array {
         &self.items
     }
 
+    #[inline]
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
+    #[inline]
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }

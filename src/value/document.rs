@@ -75,9 +75,10 @@ impl Document {
     }
 
     /// The place of the value of `key` in the object at `object`.
-    #[inline]
+    #[inline(never)]
     pub(super) fn find(&self, object: u32, key: &str) -> Option<u32> {
-        self.tape.find(object, &Wanted { key, text: &self.text, is_escaped: |place| self.string(place) == key })
+        let is_escaped = self.escaped.is_some().then_some(|place| self.string(place) == key);
+        self.tape.find(object, &Wanted { key, text: &self.text, is_escaped })
     }
 
     /// The first place inside an array or object, and the one behind the last.
@@ -87,6 +88,7 @@ impl Document {
     }
 
     /// The deepest nesting anywhere in the document.
+    #[inline]
     pub(crate) fn depth(&self) -> u32 {
         self.depth
     }

@@ -159,12 +159,22 @@ impl Value {
     #[inline]
     #[must_use]
     pub fn is_null(&self) -> bool {
-        matches!(self.view(), View::Null)
+        self.as_ref().is_null()
     }
 
     /// Number of bytes of this value written as compact JSON. Constant time except for long built strings.
+    #[inline]
     #[must_use]
     pub fn json_size(&self) -> usize {
+        match &self.0 {
+            Repr::Node(document, node) => document.raw_size(*node),
+            Repr::Object(object) => object.size(),
+            Repr::Array(array) => array.size(),
+            _ => self.scalar_json_size(),
+        }
+    }
+
+    fn scalar_json_size(&self) -> usize {
         match &self.0 {
             Repr::Null => 4,
             Repr::Bool(value) => 5 - usize::from(*value),
@@ -172,10 +182,7 @@ impl Value {
             Repr::UInt(value) => number::integer_size(*value),
             Repr::Float(value) => number::float_size(*value),
             Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
-            Repr::Short(_) | Repr::String(_) => write::escaped_size(self.as_str().unwrap_or_default()),
-            Repr::Array(array) => array.size(),
-            Repr::Object(object) => object.size(),
-            Repr::Node(document, node) => document.raw_size(*node),
+            _ => write::escaped_size(self.as_str().unwrap_or_default()),
         }
     }
 
@@ -193,6 +200,7 @@ impl Value {
     }
 
     /// How deep containers are nested in this value: 0 for scalars. A node counts as the limit of its parser at most.
+    #[inline]
     #[must_use]
     pub fn depth(&self) -> u32 {
         match &self.0 {

@@ -5,7 +5,7 @@ use std::{hash::BuildHasher, sync::Arc};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Repr, Text, Value, ValueRef, View, short::Short};
+use super::{Repr, Text, Value, ValueRef, View};
 
 /// Objects with more entries than this get a hash index; smaller ones are searched in order, which is faster.
 const INDEX_THRESHOLD: usize = 24;
@@ -31,10 +31,7 @@ fn hash(key: &str) -> u64 {
 impl Entries {
     fn find(&self, key: &str) -> Option<usize> {
         match &self.index {
-            None => match Short::new(key) {
-                Some(short) => self.list.iter().position(|(name, _)| name.is_short(&short)),
-                None => self.list.iter().position(|(name, _)| name.as_str() == key),
-            },
+            None => self.list.iter().position(|(name, _)| name.is(key)),
             Some(index) => {
                 index.find(hash(key), |place| self.list[*place as usize].0.as_str() == key).map(|place| *place as usize)
             }
@@ -94,10 +91,12 @@ impl Object {
         self.entries.find(key).map(|place| &self.entries.list[place].1)
     }
 
+    #[inline]
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
+    #[inline]
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }

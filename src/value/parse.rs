@@ -7,8 +7,13 @@
 use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use super::{
-    Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View, array::ArrayBuilder, document::Escaped,
-    plain, syntax_error::diagnose, tape::TapeBuilder, write::escape_into,
+    Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View,
+    array::ArrayBuilder,
+    document::Escaped,
+    plain,
+    syntax_error::diagnose,
+    tape::{SMALL_TEXT_BYTES, Slot, TapeBuilder},
+    write::escape_into,
 };
 
 /// The longest text that is parsed, in bytes: well above every quota, well below where offsets end.
@@ -19,9 +24,13 @@ pub const MAX_NESTING_DEPTH: usize = 1000;
 
 /// Parses a text, taking its bytes over.
 pub(super) fn parse(source: Vec<u8>) -> Result<Value, ParseError> {
-    let mut scanner = Scanner::new(&source);
-    let Some(()) = scanner.scan() else { return Err(diagnose(&source)) };
-    let Scanner { mut out, copied, tape, escaped, suspects, end, max_depth, .. } = scanner;
+    if source.len() < SMALL_TEXT_BYTES { parse_with::<u32>(source) } else { parse_with::<u64>(source) }
+}
+
+fn parse_with<S: Slot>(source: Vec<u8>) -> Result<Value, ParseError> {
+    let mut scanner = Scanner::<S>::new(&source);
+    let Some(end) = scanner.scan() else { return Err(diagnose(&source)) };
+    let Scanner { mut out, copied, tape, escaped, suspects, max_depth, .. } = scanner;
     let text = if copied == 0 && end == source.len() {
         String::from_utf8(source).map_err(|error| diagnose(error.as_bytes()))?
     } else {
@@ -71,14 +80,19 @@ fn last_of_equal_keys(value: ValueRef<'_>) -> Value {
     }
 }
 
-/// An array or object that is still open.
+/// An array or object that is still open, or the document around all of them.
 struct Open {
     place: u32,
     /// The bracket that ends it.
     close: u8,
+    suspect: bool,
     /// One bit for each kind of key seen, by a cheap hash: two keys on one bit make the object a suspect.
     keys_seen: u64,
-    suspect: bool,
+}
+
+impl Open {
+    /// Ends with the text.
+    const DOCUMENT: Open = Open { place: 0, close: 0, suspect: false, keys_seen: 0 };
 }
 
 /// The arrays and objects around the one that is being read, [`MAX_NESTING_DEPTH`] of them at most. All parsers of a thread
@@ -102,231 +116,162 @@ impl Drop for OpenStack {
     }
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, S: Slot> {
     source: &'a [u8],
-    /// Where the scanner reads.
-    at: usize,
-    /// Canonical text so far, without what stands at `copied..at`, which is canonical as it is.
+    /// Canonical text so far, without what stands behind `copied`, which is canonical as it is.
     out: Vec<u8>,
     copied: usize,
-    tape: TapeBuilder,
+    tape: TapeBuilder<S>,
     escaped: Escaped,
     /// Objects in which two keys may be equal.
     suspects: Vec<u32>,
-    /// Where the document's last byte is passed.
-    end: usize,
     max_depth: u32,
 }
 
-impl<'a> Scanner<'a> {
+impl<'a, S: Slot> Scanner<'a, S> {
     fn new(source: &'a [u8]) -> Self {
         Self {
             source,
-            at: 0,
             out: Vec::new(),
             copied: 0,
             tape: TapeBuilder::new(),
             escaped: Escaped::default(),
             suspects: Vec::new(),
-            end: 0,
             max_depth: 0,
         }
     }
 
-    /// `None` when the text is not JSON.
-    fn scan(&mut self) -> Option<()> {
-        if self.source.len() > MAX_DOCUMENT_BYTES {
+    /// Where the document's last byte is passed; `None` when the text is not JSON.
+    ///
+    /// What changes with every token is in local variables, which are registers: `at`, where it reads, and `shift`, how much
+    /// farther to the front a place in the source is in the canonical text.
+    fn scan(&mut self) -> Option<usize> {
+        let source = self.source;
+        if source.len() > MAX_DOCUMENT_BYTES {
             return None;
         }
+        let (mut at, mut shift) = (0, 0);
+        // The next byte that is no white space; white space in between is left out of the canonical text.
+        macro_rules! token {
+            () => {{
+                let mut byte = *source.get(at)?;
+                if byte <= b' ' {
+                    (at, shift) = self.skip_white_space(at)?;
+                    byte = *source.get(at)?;
+                }
+                byte
+            }};
+        }
+        // A string, with `at` at its opening quote; whether it has no escapes.
+        macro_rules! string {
+            () => {{
+                let end = plain_run(source, at + 1);
+                let is_plain = *source.get(end)? == b'"';
+                if is_plain {
+                    self.tape.push(NodeKind::String, (at - shift) as u32, (end + 1 - at) as u32);
+                    at = end + 1;
+                } else {
+                    (at, shift) = self.escaped_string(at)?;
+                }
+                is_plain
+            }};
+        }
         // The array or object that is being read, and those around it.
-        let mut inner: Option<Open> = None;
+        let mut inner = Open::DOCUMENT;
         let mut outer = OpenStack::take();
         loop {
-            match self.next_token()? {
-                b'"' => self.string()?,
+            if inner.close == b'}' {
+                if token!() != b'"' {
+                    return None;
+                }
+                let start = at;
+                let is_plain = string!();
+                let bit = 1_u64 << (key_hash(&source[start..at]) & 63);
+                // The hash is of the key as it was written: one with an escape may equal any other.
+                inner.suspect |= inner.keys_seen & bit != 0 || !is_plain;
+                inner.keys_seen |= bit;
+                if token!() != b':' {
+                    return None;
+                }
+                at += 1;
+            }
+            match token!() {
+                b'"' => _ = string!(),
                 bracket @ (b'{' | b'[') => {
-                    let opened = self.open(bracket == b'{');
-                    if let Some(inner) = inner.replace(opened) {
-                        outer.0.push(inner);
-                    }
-                    if outer.0.len() >= MAX_NESTING_DEPTH {
+                    let kind = if bracket == b'{' { NodeKind::Object } else { NodeKind::Array };
+                    let place = self.tape.open(kind, (at - shift) as u32);
+                    // In ASCII a bracket that closes comes two behind the one that opens.
+                    let opened = Open { place, close: bracket + 2, ..Open::DOCUMENT };
+                    outer.0.push(std::mem::replace(&mut inner, opened));
+                    if outer.0.len() > MAX_NESTING_DEPTH {
                         return None;
                     }
-                    self.max_depth = self.max_depth.max(outer.0.len() as u32 + 1);
-                    let next = self.next_token()?;
-                    match &mut inner {
-                        // An empty one ends below.
-                        Some(opened) if next == opened.close => {}
-                        Some(object) if object.close == b'}' => {
-                            self.key(object)?;
-                            continue;
-                        }
-                        _ => continue,
+                    self.max_depth = self.max_depth.max(outer.0.len() as u32);
+                    at += 1;
+                    if token!() != inner.close {
+                        continue;
                     }
+                    // An empty one ends below.
                 }
-                b't' => self.word(b"true", NodeKind::True)?,
-                b'f' => self.word(b"false", NodeKind::False)?,
-                b'n' => self.word(b"null", NodeKind::Null)?,
-                _ => self.number()?,
+                byte => {
+                    let (end, kind) = match byte {
+                        b't' => (word(source, at, b"true")?, NodeKind::True),
+                        b'f' => (word(source, at, b"false")?, NodeKind::False),
+                        b'n' => (word(source, at, b"null")?, NodeKind::Null),
+                        _ => number(source, at)?,
+                    };
+                    self.tape.push(kind, (at - shift) as u32, (end - at) as u32);
+                    at = end;
+                }
             }
             // Behind a value: what it is in goes on, or ends.
             loop {
-                let Some(open) = &mut inner else {
-                    self.end = self.at;
-                    return self.source[self.at..].iter().all(|byte| is_white_space(*byte)).then_some(());
-                };
-                let byte = self.next_token()?;
+                if inner.close == 0 {
+                    return source[at..].iter().all(|byte| is_white_space(*byte)).then_some(at);
+                }
+                let byte = token!();
+                at += 1;
                 if byte == b',' {
-                    self.at += 1;
-                    if open.close == b'}' {
-                        self.key(open)?;
-                    }
                     break;
                 }
-                if byte != open.close {
+                if byte != inner.close {
                     return None;
                 }
-                self.at += 1;
-                self.tape.close(open.place, self.position(self.at));
-                if open.suspect {
-                    self.suspects.push(open.place);
+                self.tape.close(inner.place, (at - shift) as u32);
+                if inner.suspect {
+                    self.suspects.push(inner.place);
                 }
-                inner = outer.0.pop();
+                inner = outer.0.pop()?;
             }
         }
     }
 
-    /// An array or object that begins, with `at` at its bracket.
-    #[inline]
-    fn open(&mut self, is_object: bool) -> Open {
-        let (kind, close) = if is_object { (NodeKind::Object, b'}') } else { (NodeKind::Array, b']') };
-        let place = self.tape.open(kind, self.position(self.at));
-        self.at += 1;
-        Open { place, close, keys_seen: 0, suspect: false }
+    /// Takes the canonical text up to `end`; what comes after `next` follows it. Gives `at` and `shift` for that.
+    fn copy(&mut self, end: usize, next: usize) -> (usize, usize) {
+        self.out.extend_from_slice(&self.source[self.copied..end]);
+        self.copied = next;
+        (next, next - self.out.len())
     }
 
-    /// A key with its colon.
-    #[inline]
-    fn key(&mut self, object: &mut Open) -> Option<()> {
-        if self.next_token()? != b'"' {
-            return None;
-        }
-        let start = self.at;
-        self.string()?;
-        let bit = 1_u64 << (key_hash(&self.source[start + 1..self.at - 1]) & 63);
-        // The hash is of the key as it was written: one with an escape may equal any other.
-        let had_escapes = self.copied == self.at;
-        object.suspect |= object.keys_seen & bit != 0 || had_escapes;
-        object.keys_seen |= bit;
-        if self.next_token()? != b':' {
-            return None;
-        }
-        self.at += 1;
-        Some(())
-    }
-
-    /// Where a place in the source is in the canonical text.
-    #[inline]
-    fn position(&self, at: usize) -> u32 {
-        (self.out.len() + at - self.copied) as u32
-    }
-
-    /// The next byte that is no white space; white space in between is left out of the canonical text.
-    #[inline]
-    fn next_token(&mut self) -> Option<u8> {
-        let byte = *self.source.get(self.at)?;
-        if byte > b' ' {
-            return Some(byte);
-        }
-        self.skip_white_space()
-    }
-
-    fn skip_white_space(&mut self) -> Option<u8> {
-        let start = self.at;
-        while is_white_space(*self.source.get(self.at)?) {
-            self.at += 1;
-        }
-        if start != self.at {
-            if self.out.capacity() == 0 {
-                self.out.reserve_exact(self.source.len());
-            }
-            self.out.extend_from_slice(&self.source[self.copied..start]);
-            self.copied = self.at;
-        }
-        Some(self.source[self.at])
-    }
-
-    fn word(&mut self, word: &[u8], kind: NodeKind) -> Option<()> {
-        if !self.source[self.at..].starts_with(word) {
-            return None;
-        }
-        let start = self.position(self.at);
-        self.at += word.len();
-        self.tape.push(kind, start, self.position(self.at));
-        Some(())
-    }
-
-    /// RFC 8259 section 6.
-    fn number(&mut self) -> Option<()> {
-        let start = self.at;
-        let mut at = self.at;
-        let digits = |at: &mut usize| {
-            let from = *at;
-            while self.source.get(*at).is_some_and(u8::is_ascii_digit) {
-                *at += 1;
-            }
-            *at - from
-        };
-        let mut kind = NodeKind::Integer;
-        if self.source[at] == b'-' {
+    #[inline(never)]
+    fn skip_white_space(&mut self, start: usize) -> Option<(usize, usize)> {
+        let mut at = start;
+        while is_white_space(*self.source.get(at)?) {
             at += 1;
         }
-        let leading_zero = self.source.get(at) == Some(&b'0');
-        let count = digits(&mut at);
-        if count == 0 || (leading_zero && count > 1) {
+        if at == start {
+            // A control character.
             return None;
         }
-        if self.source.get(at) == Some(&b'.') {
-            kind = NodeKind::Decimal;
-            at += 1;
-            if digits(&mut at) == 0 {
-                return None;
-            }
+        if self.out.capacity() == 0 {
+            self.out.reserve_exact(self.source.len());
         }
-        if matches!(self.source.get(at), Some(b'e' | b'E')) {
-            kind = NodeKind::Decimal;
-            at += 1;
-            if matches!(self.source.get(at), Some(b'+' | b'-')) {
-                at += 1;
-            }
-            if digits(&mut at) == 0 {
-                return None;
-            }
-        }
-        self.at = at;
-        let (start, end) = (self.position(start), self.position(at));
-        self.tape.push(kind, start, end);
-        Some(())
+        Some(self.copy(start, at))
     }
 
-    /// A string, with `at` at its opening quote.
-    #[inline]
-    fn string(&mut self) -> Option<()> {
-        let start = self.at;
-        let at = plain_run(self.source, start + 1);
-        match self.source.get(at)? {
-            b'"' => {
-                self.at = at + 1;
-                let (start, end) = (self.position(start), self.position(self.at));
-                self.tape.push(NodeKind::String, start, end);
-                Some(())
-            }
-            b'\\' => self.escaped_string(start),
-            _ => None,
-        }
-    }
-
-    fn escaped_string(&mut self, start: usize) -> Option<()> {
+    #[cold]
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize) -> Option<(usize, usize)> {
         let mut at = start + 1;
         loop {
             at = plain_run(self.source, at);
@@ -336,39 +281,80 @@ impl<'a> Scanner<'a> {
                 _ => return None,
             }
         }
-        self.out.extend_from_slice(&self.source[self.copied..start]);
-        let canonical_start = self.out.len() as u32;
+        self.copy(start, start);
+        let canonical_start = self.out.len();
         let unescaped_start = self.escaped.text.len();
         self.out.push(b'"');
         unescape(&self.source[start + 1..at], &mut self.escaped.text, &mut self.out)?;
         self.out.push(b'"');
-        self.at = at + 1;
-        self.copied = self.at;
-        let canonical_end = self.out.len() as u32;
+        let length = self.out.len() - canonical_start;
         let unescaped_end = self.escaped.text.len();
-        if (canonical_end - canonical_start) as usize - 2 == unescaped_end - unescaped_start {
+        if length - 2 == unescaped_end - unescaped_start {
             // Escapes that nothing needed: the canonical text has none left.
             self.escaped.text.truncate(unescaped_start);
-            self.tape.push(NodeKind::String, canonical_start, canonical_end);
+            self.tape.push(NodeKind::String, canonical_start as u32, length as u32);
         } else {
-            self.tape.push_escaped(canonical_start, canonical_end, self.escaped.spans.len() as u32);
+            self.tape.push_escaped(canonical_start as u32, length as u32, self.escaped.spans.len() as u32);
             self.escaped.spans.push((unescaped_start as u32, unescaped_end as u32));
         }
-        Some(())
+        self.copied = at + 1;
+        Some((self.copied, self.copied - self.out.len()))
     }
+}
+
+/// Where a word ends.
+fn word(source: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    source[at..].starts_with(word).then_some(at + word.len())
+}
+
+/// Where a number ends, and of which kind it is (RFC 8259 section 6).
+#[inline]
+fn number(source: &[u8], start: usize) -> Option<(usize, NodeKind)> {
+    #[inline(always)]
+    fn digits(source: &[u8], mut at: usize) -> usize {
+        while source.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        at
+    }
+    let whole = start + usize::from(source[start] == b'-');
+    let mut at = digits(source, whole);
+    if at == whole || (source[whole] == b'0' && at > whole + 1) {
+        return None;
+    }
+    let mut kind = NodeKind::Integer;
+    if source.get(at) == Some(&b'.') {
+        kind = NodeKind::Decimal;
+        let fraction = at + 1;
+        at = digits(source, fraction);
+        if at == fraction {
+            return None;
+        }
+    }
+    if matches!(source.get(at), Some(b'e' | b'E')) {
+        kind = NodeKind::Decimal;
+        let exponent = at + 1 + usize::from(matches!(source.get(at + 1), Some(b'+' | b'-')));
+        at = digits(source, exponent);
+        if at == exponent {
+            return None;
+        }
+    }
+    Some((at, kind))
 }
 
 fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Spreads keys over 64 values by what differs most often: length, first and last byte.
-#[inline]
-fn key_hash(key: &[u8]) -> usize {
-    match key {
-        [] => 0,
-        [first, .., last] => key.len().wrapping_mul(7) ^ usize::from(*first).wrapping_mul(31) ^ usize::from(*last),
-        [only] => usize::from(*only) ^ 1,
+/// Spreads keys over 64 values by what differs most often: length, first and last byte. The key has its quotes.
+#[inline(always)]
+fn key_hash(quoted: &[u8]) -> usize {
+    match quoted {
+        [_, first, .., last, _] => {
+            quoted.len().wrapping_mul(7) ^ usize::from(*first).wrapping_mul(31) ^ usize::from(*last)
+        }
+        [_, only, _] => usize::from(*only),
+        _ => 0,
     }
 }
 

@@ -7,12 +7,12 @@
 #[inline]
 pub(super) fn of_sixteen(chunk: &[u8; 16]) -> usize {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    let word = u128::from_le_bytes(*chunk);
-    // SAFETY: these are instructions of SSE2, which is part of x86-64; none of them touches memory.
+    // SAFETY: these are instructions of SSE2, which is part of x86-64; the one that touches memory reads the sixteen bytes of
+    // `chunk`, wherever they begin.
     let found = unsafe {
-        let bytes = _mm_set_epi64x((word >> 64) as i64, word as i64);
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
         let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
         let backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
         let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);

@@ -39,6 +39,26 @@ impl Short {
     }
 }
 
+/// Whether two texts are the same. Keys are short, so that two loads that may overlap do what a call would take longer for.
+#[inline(always)]
+pub(super) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    #[inline(always)]
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((bytes.first_chunk()?, bytes.last_chunk()?))
+    }
+    if left.len() != right.len() {
+        return false;
+    }
+    match left.len() {
+        0 => true,
+        1 => left[0] == right[0],
+        2..4 => ends::<2>(left) == ends(right),
+        4..8 => ends::<4>(left) == ends(right),
+        8..=16 => ends::<8>(left) == ends(right),
+        _ => left == right,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +72,19 @@ mod tests {
             assert_eq!((short.as_str(), short.is_plain()), (text, plain));
         }
         assert!(Short::new("fifteen bytes..").is_none());
+    }
+
+    #[test]
+    fn texts_are_the_same_or_differ_in_any_byte() {
+        for length in 0..40_usize {
+            let text: Vec<u8> = (0..length as u8).collect();
+            assert!(same_bytes(&text, &text.clone()));
+            assert!(!same_bytes(&text, &[&text[..], b"x"].concat()));
+            for place in 0..length {
+                let mut other = text.clone();
+                other[place] ^= 0x40;
+                assert!(!same_bytes(&text, &other), "{place} of {length}");
+            }
+        }
     }
 }

@@ -4,7 +4,9 @@
 //! A slot holds where the text of a value starts and, beside its kind, how long that text is. Arrays, objects and strings
 //! with escapes have a second slot.
 
-use std::cell::Cell;
+use std::{cell::Cell, thread::LocalKey};
+
+use super::short::same_bytes;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,9 @@ const KINDS: [NodeKind; 9] = [
     NodeKind::Object,
 ];
 
-/// Bytes of text up to which a tape is small: starts, lengths and links fit twelve bits.
-const SMALL_TEXT_BYTES: usize = 1 << SMALL_BITS;
+/// Bytes of text below which a tape is small: starts, lengths and links fit twelve bits, as no tape has more slots than its text
+/// has bytes.
+pub(super) const SMALL_TEXT_BYTES: usize = 1 << SMALL_BITS;
 const SMALL_BITS: u32 = 12;
 const SMALL_MASK: u32 = (1 << SMALL_BITS) - 1;
 const SMALL_KIND_SHIFT: u32 = 2 * SMALL_BITS;
@@ -57,76 +60,68 @@ pub(super) enum Tape {
 }
 
 /// A tape in the making. It is made in a buffer that every parser of a thread uses, so that what is kept has its own size.
-pub(super) struct TapeBuilder(Vec<u64>);
+pub(super) struct TapeBuilder<S: Slot>(Vec<S>);
 
 /// The buffer that a thread keeps has this many slots at most.
 const MAX_KEPT_SLOTS: usize = 64 << 10;
 
 thread_local! {
-    static BUFFER: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    static SMALL_BUFFER: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    static LARGE_BUFFER: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
 
-impl TapeBuilder {
+impl<S: Slot> TapeBuilder<S> {
     pub(super) fn new() -> Self {
-        Self(BUFFER.take())
+        Self(S::buffer().take())
     }
 
     /// Where the next value goes.
-    #[inline]
+    #[inline(always)]
     fn here(&self) -> u32 {
         self.0.len() as u32
     }
 
-    #[inline]
-    fn slot(kind: NodeKind, start: u32, measure: u32) -> u64 {
-        u64::from(start) | u64::from(measure) << START_BITS | (kind as u64) << KIND_SHIFT
-    }
-
     /// A string without escapes, a number or a literal.
-    #[inline]
-    pub(super) fn push(&mut self, kind: NodeKind, start: u32, end: u32) {
-        self.0.push(Self::slot(kind, start, end - start));
+    #[inline(always)]
+    pub(super) fn push(&mut self, kind: NodeKind, start: u32, length: u32) {
+        self.0.push(S::of(kind, start, length));
     }
 
     /// A string with escapes, the `escape`-th of its document.
-    pub(super) fn push_escaped(&mut self, start: u32, end: u32, escape: u32) {
-        self.push(NodeKind::EscapedString, start, end);
-        self.0.push(u64::from(escape));
+    pub(super) fn push_escaped(&mut self, start: u32, length: u32, escape: u32) {
+        self.push(NodeKind::EscapedString, start, length);
+        self.0.push(S::second(escape));
     }
 
     /// An array or object that begins.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open(&mut self, kind: NodeKind, start: u32) -> u32 {
         let place = self.here();
-        self.0.extend_from_slice(&[Self::slot(kind, start, 0), 0]);
+        self.0.extend_from_slice(&[S::of(kind, start, 0), S::second(0)]);
         place
     }
 
     /// The array or object at `place` ends.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close(&mut self, place: u32, end: u32) {
-        let link = u64::from(self.here());
-        self.0[place as usize] |= link << START_BITS;
-        self.0[place as usize + 1] = u64::from(end);
+        let link = self.here();
+        if let Some([slot, second, ..]) = self.0.get_mut(place as usize..) {
+            *slot = slot.with_measure(link);
+            *second = S::second(end);
+        }
     }
 
     /// The tape of a text of this many bytes.
     pub(super) fn finish(&self, text_bytes: usize) -> Tape {
-        // A text has more bytes than its tape has slots, so links are as small as starts; only a text that is a lone `[]`
-        // or the like has as many.
-        if text_bytes < SMALL_TEXT_BYTES && self.0.len() < SMALL_TEXT_BYTES {
-            Tape::Small(self.0.iter().map(|slot| narrow(*slot)).collect())
-        } else {
-            Tape::Large(self.0.as_slice().into())
-        }
+        S::finish(&self.0, text_bytes)
     }
 }
 
-impl Drop for TapeBuilder {
+impl<S: Slot> Drop for TapeBuilder<S> {
     fn drop(&mut self) {
         if self.0.capacity() <= MAX_KEPT_SLOTS {
             self.0.clear();
-            BUFFER.set(std::mem::take(&mut self.0));
+            S::buffer().set(std::mem::take(&mut self.0));
         }
     }
 }
@@ -140,7 +135,18 @@ fn narrow(slot: u64) -> u32 {
 
 /// A slot of a tape of either width. What the two have in common is written once and compiled for each, so that a loop over
 /// slots asks for the width once and not for each slot.
-trait Slot: Copy {
+pub(super) trait Slot: Copy + 'static {
+    /// The slot of a value; `measure` is its length.
+    fn of(kind: NodeKind, start: u32, measure: u32) -> Self;
+    /// A second slot.
+    fn second(number: u32) -> Self;
+    /// A slot that had no measure.
+    fn with_measure(self, measure: u32) -> Self;
+    /// Where the parsers of a thread make their tapes.
+    fn buffer() -> &'static LocalKey<Cell<Vec<Self>>>;
+    /// These slots as the tape of a text of so many bytes.
+    fn finish(slots: &[Self], text_bytes: usize) -> Tape;
+
     fn start(self) -> u32;
     fn measure(self) -> u32;
     fn kind_number(self) -> usize;
@@ -158,6 +164,29 @@ trait Slot: Copy {
 }
 
 impl Slot for u32 {
+    #[inline(always)]
+    fn of(kind: NodeKind, start: u32, measure: u32) -> Self {
+        start | measure << SMALL_BITS | (kind as u32) << SMALL_KIND_SHIFT
+    }
+
+    #[inline(always)]
+    fn second(number: u32) -> Self {
+        number
+    }
+
+    #[inline(always)]
+    fn with_measure(self, measure: u32) -> Self {
+        self | measure << SMALL_BITS
+    }
+
+    fn buffer() -> &'static LocalKey<Cell<Vec<Self>>> {
+        &SMALL_BUFFER
+    }
+
+    fn finish(slots: &[Self], _: usize) -> Tape {
+        Tape::Small(slots.into())
+    }
+
     #[inline(always)]
     fn start(self) -> u32 {
         self & SMALL_MASK
@@ -186,6 +215,34 @@ impl Slot for u32 {
 }
 
 impl Slot for u64 {
+    #[inline(always)]
+    fn of(kind: NodeKind, start: u32, measure: u32) -> Self {
+        u64::from(start) | u64::from(measure) << START_BITS | (kind as u64) << KIND_SHIFT
+    }
+
+    #[inline(always)]
+    fn second(number: u32) -> Self {
+        u64::from(number)
+    }
+
+    #[inline(always)]
+    fn with_measure(self, measure: u32) -> Self {
+        self | u64::from(measure) << START_BITS
+    }
+
+    fn buffer() -> &'static LocalKey<Cell<Vec<Self>>> {
+        &LARGE_BUFFER
+    }
+
+    /// A text that was long because of its white space has a small tape after all.
+    fn finish(slots: &[Self], text_bytes: usize) -> Tape {
+        if text_bytes < SMALL_TEXT_BYTES {
+            Tape::Small(slots.iter().map(|slot| narrow(*slot)).collect())
+        } else {
+            Tape::Large(slots.into())
+        }
+    }
+
     #[inline(always)]
     fn start(self) -> u32 {
         self as u32
@@ -217,28 +274,63 @@ pub(super) struct Wanted<'a, E> {
     pub(super) key: &'a str,
     /// The document's text.
     pub(super) text: &'a str,
-    /// Whether the string with escapes at a place is the key.
-    pub(super) is_escaped: E,
+    /// Whether the string with escapes at a place is the key; `None` where no string has any.
+    pub(super) is_escaped: Option<E>,
 }
 
 /// The place of the value of a key in an object.
 #[inline(always)]
 fn find<S: Slot, E: Fn(u32) -> bool>(slots: &[S], object: u32, wanted: &Wanted<'_, E>) -> Option<u32> {
-    let (mut place, end) = (object + 2, slots[object as usize].measure());
-    let (key, text) = (wanted.key.as_bytes(), wanted.text.as_bytes());
+    let slots = &slots[..slots[object as usize].measure() as usize];
+    let place = object as usize + 2;
+    match &wanted.is_escaped {
+        None => find_plain(slots, place, wanted.key.as_bytes(), wanted.text.as_bytes()),
+        Some(is_escaped) => find_any(slots, place, wanted.key.as_bytes(), wanted.text.as_bytes(), is_escaped),
+    }
+}
+
+/// Whether the string that starts at `start` and has as many bytes as the key is the key. Not inlined, so that the loop over the
+/// others keeps all that it needs in registers.
+#[inline(never)]
+fn is_key(start: u32, key: &[u8], text: &[u8]) -> bool {
+    let from = start as usize + 1;
+    text.get(from..from + key.len()).is_some_and(|found| same_bytes(found, key))
+}
+
+/// The place of the value of a key among entries that start at `place`, of a document that has no escapes.
+#[inline(always)]
+fn find_plain<S: Slot>(slots: &[S], mut place: usize, key: &[u8], text: &[u8]) -> Option<u32> {
     let plain = S::of_plain_string(key.len() as u32 + 2);
-    while place < end {
-        let slot = slots[place as usize];
-        let value = place + 1 + u32::from(slot.kind_number() == NodeKind::EscapedString as usize);
-        if slot.without_start() == plain {
-            let from = slot.start() as usize + 1;
-            if text[from..from + key.len()] == *key {
-                return Some(value);
-            }
-        } else if value - place == 2 && (wanted.is_escaped)(place) {
+    loop {
+        let name = slots.get(place)?;
+        if name.without_start() == plain && is_key(name.start(), key, text) {
+            return Some(place as u32 + 1);
+        }
+        let value = slots.get(place + 1)?;
+        place = if value.kind_number() < NodeKind::Array as usize { place + 2 } else { value.measure() as usize };
+    }
+}
+
+#[cold]
+fn find_any<S: Slot>(
+    slots: &[S],
+    mut place: usize,
+    key: &[u8],
+    text: &[u8],
+    is_escaped: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let plain = S::of_plain_string(key.len() as u32 + 2);
+    while let Some(name) = slots.get(place) {
+        let has_escapes = name.kind_number() == NodeKind::EscapedString as usize;
+        let value = place as u32 + 1 + u32::from(has_escapes);
+        let is_wanted = match has_escapes {
+            true => is_escaped(place as u32),
+            false => name.without_start() == plain && is_key(name.start(), key, text),
+        };
+        if is_wanted {
             return Some(value);
         }
-        place = behind(slots, value);
+        place = behind(slots, value) as usize;
     }
     None
 }
@@ -248,10 +340,12 @@ fn find<S: Slot, E: Fn(u32) -> bool>(slots: &[S], object: u32, wanted: &Wanted<'
 fn behind<S: Slot>(slots: &[S], place: u32) -> u32 {
     let slot = slots[place as usize];
     let kind = slot.kind_number();
-    if kind >= NodeKind::Array as usize {
-        slot.measure()
+    if kind < NodeKind::EscapedString as usize {
+        place + 1
+    } else if kind == NodeKind::EscapedString as usize {
+        place + 2
     } else {
-        place + 1 + u32::from(kind == NodeKind::EscapedString as usize)
+        slot.measure()
     }
 }
 

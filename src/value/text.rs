@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Document, NodeKind, Repr, Value,
-    short::{SHORT_CAPACITY, Short},
+    short::{SHORT_CAPACITY, Short, same_bytes},
 };
 
 /// A string of the data plane: short ones in place, long ones shared, or a node of a document. Cheap to clone.
@@ -19,14 +19,12 @@ impl Text {
         repr_as_str(&self.0).unwrap_or_default()
     }
 
-    /// Whether these are the characters of `short`. No string as short as that is held in another form, but for those of
-    /// documents.
-    #[inline]
-    pub(super) fn is_short(&self, short: &Short) -> bool {
+    /// Whether these are the characters of `key`.
+    #[inline(always)]
+    pub(super) fn is(&self, key: &str) -> bool {
         match &self.0 {
-            Repr::Short(own) => own == short,
-            Repr::Node(document, node) => document.string(*node) == short.as_str(),
-            _ => false,
+            Repr::Short(short) => same_bytes(short.as_str().as_bytes(), key.as_bytes()),
+            _ => self.as_str() == key,
         }
     }
 
@@ -37,6 +35,7 @@ impl Text {
     }
 
     /// Bytes of the string written as JSON.
+    #[inline]
     pub(super) fn json_size(&self) -> usize {
         match &self.0 {
             Repr::Node(document, node) => document.raw_size(*node),

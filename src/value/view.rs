@@ -98,20 +98,14 @@ impl<'a> ValueRef<'a> {
     #[inline]
     #[must_use]
     pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
-        match self.view() {
-            View::Object(object) => object.get(key),
-            _ => None,
-        }
+        self.as_object()?.get(key)
     }
 
     /// The item at `index` of an array; `None` when this is no array or is shorter.
     #[inline]
     #[must_use]
     pub fn index(self, index: usize) -> Option<ValueRef<'a>> {
-        match self.view() {
-            View::Array(array) => array.get(index),
-            _ => None,
-        }
+        self.as_array()?.get(index)
     }
 
     /// The text of a string; `None` for anything else.
@@ -184,9 +178,14 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Whether this is `null`.
+    #[inline]
     #[must_use]
     pub fn is_null(self) -> bool {
-        matches!(self.view(), View::Null)
+        match self.0 {
+            Borrowed::Built(Value(Repr::Node(document, place))) => document.kind(*place) == NodeKind::Null,
+            Borrowed::Built(value) => matches!(value.0, Repr::Null),
+            Borrowed::Node(document, place) => document.kind(place) == NodeKind::Null,
+        }
     }
 
     /// The canonical JSON text, when this is a node of a parsed document.

@@ -143,8 +143,14 @@ impl Comparison {
         if let Operator::IsPresent(wanted) = self.operator {
             return Ok(self.variable.evaluate(environment).is_ok() == wanted);
         }
-        let variable = find(&self.variable, environment)?;
-        let value = variable.as_ref();
+        let variable;
+        let value = match self.variable.find(environment) {
+            Some(value) => value,
+            None => {
+                variable = find(&self.variable, environment)?;
+                variable.as_ref()
+            }
+        };
         // What a path operand finds lives as long as the comparison.
         let found;
         let holds = match &self.operator {

@@ -161,7 +161,10 @@ impl Argument {
     /// Appends the value as Java prints it, without taking hold of it first.
     fn write_text<E: Environment>(&self, environment: &E, text: &mut String) -> Result<(), Failure> {
         match self {
-            Argument::Path(path) => java::write_text(find(path, environment)?.as_ref(), text),
+            Argument::Path(path) => match path.find(environment) {
+                Some(value) => java::write_text(value, text),
+                None => java::write_text(find(path, environment)?.as_ref(), text),
+            },
             _ => java::write_text(self.evaluate(environment)?.as_ref(), text),
         }
         Ok(())
