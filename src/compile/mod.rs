@@ -108,6 +108,7 @@ impl Compiler {
             is_jsonata: state.query_language == QueryLanguage::Jsonata,
             kind: kind(&state.kind),
             body: self.here(),
+            keeps_input: true,
             retriers: Table::default(),
             catchers: Table::default(),
         });
@@ -160,6 +161,12 @@ impl Compiler {
         let retriers = self.retriers(&state.retry);
         let catchers = self.catchers(state, &state.catch, scope);
         let info = &mut self.program.states[id.index()];
+        let places_result =
+            |instruction: &Instruction| matches!(instruction, Instruction::ResultPath(_) | Instruction::DiscardResult);
+        info.keeps_input = info.is_jsonata
+            || !state.retry.is_empty()
+            || !state.catch.is_empty()
+            || self.program.instructions[info.body.index()..].iter().any(places_result);
         (info.retriers, info.catchers) = (retriers, catchers);
     }
 

@@ -143,7 +143,8 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         match instruction {
             Instruction::EnterState(state) => {
                 strand.state = state;
-                strand.input = strand.data.clone();
+                let info = self.program.state(state);
+                strand.input = if info.keeps_input { strand.data.clone() } else { Value::NULL };
                 strand.entered_time_ms = self.execution.now_ms;
                 strand.attempts.clear();
                 strand.caught = false;
@@ -151,8 +152,7 @@ impl<'a, R: Recorder> Stepper<'a, R> {
                 if R::ENABLED {
                     strand.entered_after_event_id = strand.previous_event_id;
                 }
-                let event =
-                    self.event(id, entered(self.program.state(state).kind), |stepper| stepper.entered_details(id));
+                let event = self.event(id, entered(info.kind), |stepper| stepper.entered_details(id));
                 self.strand(id).entered_event_id = event;
             }
             Instruction::InputPath(path) | Instruction::OutputPath(path) => self.apply_path(id, path)?,

@@ -56,7 +56,7 @@ ids! {
 /// has made of it so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instruction {
-    /// Enters a state: counts the event, notes the time, keeps `data` as `input`.
+    /// Enters a state: counts the event, notes the time, keeps `data` as `input` where anything asks for it.
     EnterState(StateId),
     /// `InputPath`: `data` becomes what the path finds.
     InputPath(PathId),

@@ -1,6 +1,6 @@
 //! Built arrays.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::{Repr, Value, ValueRef, View};
 

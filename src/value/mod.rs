@@ -29,7 +29,7 @@ mod text;
 mod view;
 mod write;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use self::{array::Array, object::Object, short::Short};
 pub use self::{

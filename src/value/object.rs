@@ -1,9 +1,10 @@
 //! Built objects: entries in insertion order, with a hash index once there are many.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use triomphe::Arc;
 
 use super::{Repr, Text, Value, ValueRef, View};
 
@@ -108,6 +109,8 @@ pub struct ObjectBuilder {
     entries: Entries,
     /// Written size and depth of the entries so far, for as long as they are known without looking at all of them.
     known: Option<Measures>,
+    /// Where the entries come from and go back to, when nobody else held it.
+    shell: Option<Arc<Object>>,
 }
 
 #[derive(Clone, Copy)]
@@ -136,16 +139,18 @@ impl ObjectBuilder {
     /// A builder with room for `capacity` entries.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { entries: Entries { list: Vec::with_capacity(capacity), index: None }, known: None }
+        Self { entries: Entries { list: Vec::with_capacity(capacity), index: None }, known: None, shell: None }
     }
 
     /// Takes over the entries of `object`: without copying when nobody else holds it. `None` when it is no object.
     #[must_use]
     pub fn from_value(object: Value) -> Option<Self> {
-        if let Repr::Object(shared) = object.0 {
+        if let Repr::Object(mut shared) = object.0 {
             let known = Some(Measures { size: shared.size, depth: shared.depth });
-            let entries = Arc::try_unwrap(shared).map_or_else(|shared| shared.entries.clone(), |owned| owned.entries);
-            return Some(Self { entries, known });
+            return Some(match Arc::get_mut(&mut shared) {
+                Some(own) => Self { entries: std::mem::take(&mut own.entries), known, shell: Some(shared) },
+                None => Self { entries: shared.entries.clone(), known, shell: None },
+            });
         }
         match object.view() {
             View::Object(entries) => {
@@ -155,7 +160,7 @@ impl ObjectBuilder {
                 if entries.list.len() > INDEX_THRESHOLD {
                     entries.reindex();
                 }
-                Some(Self { entries, known: None })
+                Some(Self { entries, known: None, shell: None })
             }
             _ => None,
         }
@@ -233,6 +238,11 @@ impl ObjectBuilder {
             Some(Measures { size, depth }) => Object { entries: self.entries, size, depth },
             None => Object::new(self.entries),
         };
-        Value(Repr::Object(Arc::new(object)))
+        let mut shell = self.shell;
+        match shell.as_mut().and_then(Arc::get_mut) {
+            Some(empty) => *empty = object,
+            None => shell = Some(Arc::new(object)),
+        }
+        shell.map_or(Value::NULL, |shared| Value(Repr::Object(shared)))
     }
 }

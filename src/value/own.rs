@@ -3,7 +3,7 @@
 //! The references to each shared thing are counted on a walk over the values. When all that exist are found there, nobody else
 //! can use the thing or make one more reference to it, so it may be taken apart.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::{Document, Repr, Text, Value};
 
@@ -116,7 +116,7 @@ impl<'a> Own<'a> {
         if self.shares.len() == MAX_SHARES {
             return None;
         }
-        self.shares.push(Share { address, found: 1, exist: Arc::strong_count(shared), kind });
+        self.shares.push(Share { address, found: 1, exist: Arc::count(shared), kind });
         Some(!self.foreign.contains(&address))
     }
 }

@@ -5,7 +5,7 @@
 //! held as it is, because a copy of it would be more than the reference. What is held twice within the values is packed once.
 //! The bytes never leave the process: they need no version, and reading them is defined only for what was written here.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::{
     Document, ObjectBuilder, Repr, Text, Value,
@@ -401,10 +401,10 @@ mod tests {
         values
             .iter()
             .map(|value| match &value.0 {
-                Repr::String(shared) => Arc::strong_count(shared),
-                Repr::Array(shared) => Arc::strong_count(shared),
-                Repr::Object(shared) => Arc::strong_count(shared),
-                Repr::Node(shared, _) => Arc::strong_count(shared),
+                Repr::String(shared) => Arc::count(shared),
+                Repr::Array(shared) => Arc::count(shared),
+                Repr::Object(shared) => Arc::count(shared),
+                Repr::Node(shared, _) => Arc::count(shared),
                 _ => 0,
             })
             .collect()

@@ -4,7 +4,9 @@
 //! would write: any node is then written out by copying its text, and its size is the length of that text. A text that is
 //! canonical already is taken over without a copy. Numbers stay text until somebody asks for their value.
 
-use std::{cell::Cell, collections::HashSet, sync::Arc};
+use std::{cell::Cell, collections::HashSet};
+
+use triomphe::Arc;
 
 use super::{
     Document, NodeKind, ObjectBuilder, ParseError, Repr, Value, ValueRef, View,
@@ -382,10 +384,19 @@ pub(crate) fn plain_run(source: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Appends the run that [`plain_run`] passes over, and says where it ends. Runs in JSON are short, so eight bytes are copied
-/// at a time, whether all of them belong to the run or not: that is cheaper than a copy of the right length for each.
+/// Appends the run that [`plain_run`] passes over, and says where it ends. Runs in JSON are short, so sixteen or eight bytes are
+/// copied at a time, whether all of them belong to the run or not: that is cheaper than a copy of the right length for each.
 #[inline]
 pub(crate) fn copy_plain_run(source: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = plain::of_sixteen(chunk);
+        out.extend_from_slice(chunk);
+        at += plain;
+        if plain < chunk.len() {
+            out.truncate(out.len() - (chunk.len() - plain));
+            return at;
+        }
+    }
     while let Some(chunk) = source.get(at..).and_then(<[u8]>::first_chunk) {
         let plain = plain::of_eight(*chunk);
         out.extend_from_slice(chunk);

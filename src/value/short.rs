@@ -32,6 +32,19 @@ impl Short {
         unsafe { std::str::from_utf8_unchecked(&self.bytes[..length]) }
     }
 
+    /// Appends a string that needs no escapes as the key of a JSON object, with its quotes and the colon: as many bytes as
+    /// there can be, which is a copy of known length, and then without those that do not belong to it.
+    #[inline]
+    pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
+        let length = self.as_str().len();
+        let mut key = [b'"'; SHORT_CAPACITY + 3];
+        key[1..=SHORT_CAPACITY].copy_from_slice(&self.bytes);
+        key[length + 1] = b'"';
+        key[length + 2] = b':';
+        out.extend_from_slice(&key);
+        out.truncate(out.len() - (SHORT_CAPACITY - length));
+    }
+
     /// Whether the characters stand for themselves in a JSON string.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {

@@ -1,6 +1,8 @@
 //! A string value, also the key of an object: the string forms of `Value` under a type that says so.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+
+use triomphe::Arc;
 
 use super::{
     Document, NodeKind, Repr, Value,
@@ -44,20 +46,19 @@ impl Text {
         }
     }
 
-    /// Appends the string as JSON, quotes included.
+    /// Appends the string as the key of a JSON object, with its quotes and the colon.
     #[inline]
-    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+    pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
         match &self.0 {
-            Repr::Node(document, node) => out.extend_from_slice(document.raw(*node).as_bytes()),
-            Repr::Short(short) if short.is_plain() => {
-                out.push(b'"');
-                out.extend_from_slice(short.as_str().as_bytes());
-                out.push(b'"');
+            Repr::Short(short) if short.is_plain() => short.write_json_key(out),
+            Repr::Node(document, node) => {
+                out.extend_from_slice(document.raw(*node).as_bytes());
+                out.push(b':');
             }
             _ => {
                 out.push(b'"');
                 super::write::escape_into(self.as_str(), out);
-                out.push(b'"');
+                out.extend_from_slice(b"\":");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Borrowed ways to look at a value, the same for parsed and for built ones.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::{Document, NodeKind, Number, Repr, Text, Value, text::repr_as_str};
 
@@ -135,7 +135,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// An array or object, and which of them.
-    #[inline]
+    #[inline(always)]
     fn container(self) -> Option<(Borrowed<'a>, NodeKind)> {
         match self.0 {
             Borrowed::Built(value) => match &value.0 {

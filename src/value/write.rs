@@ -60,8 +60,7 @@ impl ValueRef<'_> {
                     if place > 0 {
                         out.push(b',');
                     }
-                    key.write_json(out);
-                    out.push(b':');
+                    key.write_json_key(out);
                     value.write_json(out);
                 }
                 out.push(b'}');
