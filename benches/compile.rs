@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use expressway::{asl, compile::compile, model::machine_type::MachineType};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 const ORDER_PIPELINE: &str = include_str!("../examples/orders/order.asl.json");
 

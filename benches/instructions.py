@@ -25,7 +25,7 @@ NOTEWORTHY = 0.5
 
 
 def build():
-    command = ["cargo", "bench", "--package", "expressway", "--no-default-features", "--bench", "instructions", "--no-run"]
+    command = ["cargo", "bench", "--package", "expressway", "--no-default-features", "--features", "mimalloc", "--bench", "instructions", "--no-run"]
     built = subprocess.run(command + ["--message-format=json"], cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True)
     messages = (json.loads(line) for line in built.stdout.splitlines())
     found = [message["executable"] for message in messages

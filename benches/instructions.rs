@@ -1,7 +1,7 @@
 //! One stage, a given number of times, for `instructions.py` to count its instructions.
 //!
 //! ```console
-//! $ cargo bench --no-default-features --bench instructions -- start/W2 1000
+//! $ cargo bench --no-default-features --features mimalloc --bench instructions -- start/W2 1000
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a bench whose inputs are wrong has nothing to measure")]
@@ -17,7 +17,7 @@ use expressway::{Runtime, Value, asl, compile::compile, model::machine_type::Mac
 use self::workloads::{WORKLOADS, Workload};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 /// JSON text to a value.
 fn parse(workload: &Workload, count: u64) {

@@ -13,7 +13,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use expressway::Value;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 const SIZES: [(&str, usize); 4] = [("300 B", 300), ("4 KB", 4 << 10), ("64 KB", 64 << 10), ("256 KB", 256 << 10)];
 

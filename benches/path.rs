@@ -14,7 +14,7 @@ use expressway::query::Path;
 use view::View;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 const ON_ONE_ORDER: [&str; 6] = [
     "$.orderId",

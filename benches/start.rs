@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use expressway::{Runtime, Value};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 fn start_sync(criterion: &mut Criterion) {
     let waiting = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -22,7 +22,7 @@ use expressway::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 /// Some moment in 2026.
 const NOW_MS: u64 = 1_795_000_000_000;

@@ -12,7 +12,7 @@ use expressway::{Value, query::PayloadTemplate};
 use view::View;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 const INPUT: &str = include_str!("definitions/w2.input.json");
 

@@ -1,5 +1,7 @@
 //! expressway runs AWS Step Functions Express workflows in memory.
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 #[cfg(feature = "server")]
 pub mod api;
 pub mod asl;

@@ -1,24 +1,18 @@
 //! The `expressway` command: sets the allocator, has it give memory back, and hands over to the command line.
 
-#![allow(unsafe_code, reason = "a function of the allocator that its crate does not name")]
-
 use std::{
     process::ExitCode,
     thread::{Builder, park_timeout},
     time::Duration,
 };
 
+use expressway::allocator::{self, Allocator};
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// How often memory that nothing has used for a second is given back.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
-
-// SAFETY: the signature is that of mimalloc's `mimalloc.h`, and the allocator above links it. It may be called from any thread at
-// any time.
-unsafe extern "C" {
-    safe fn mi_collect(force: bool);
-}
 
 fn main() -> ExitCode {
     // mimalloc gives freed memory back while it allocates more. After a burst of executions that wait, a server that has nothing
@@ -33,6 +27,6 @@ fn give_back() {
     let _held = std::hint::black_box(Box::new(0_u8));
     loop {
         park_timeout(GIVE_BACK_EVERY);
-        mi_collect(false);
+        allocator::give_back();
     }
 }

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 /// The same allocator as the server's binary, so that `baseline` differs from the server in nothing else.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: expressway::allocator::Allocator = expressway::allocator::Allocator;
 
 fn main() -> ExitCode {
     cli::main()

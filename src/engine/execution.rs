@@ -1,8 +1,8 @@
 //! The state of one execution: its strands and what they hold.
 
-use std::{cell::Cell, collections::VecDeque, num::NonZeroU32};
+use std::{cell::Cell, num::NonZeroU32};
 
-use super::invocation::Invocations;
+use super::{invocation::Invocations, ready::Ready};
 use crate::{
     Value,
     model::execution::ExecutionStart,
@@ -31,7 +31,7 @@ pub struct Execution {
     pub(super) now_ms: u64,
     pub(super) strands: Vec<Strand>,
     pub(super) free: Vec<StrandId>,
-    pub(super) ready: VecDeque<StrandId>,
+    pub(super) ready: Ready,
     pub(super) last_event_id: u64,
     pub(super) last_token: u32,
     pub(super) random: Cell<u64>,
@@ -146,20 +146,36 @@ impl Strand {
     }
 }
 
+impl Strand {
+    /// Makes it as good as new in its place, which is cheaper than to make another one and to drop this.
+    pub(super) fn reset(&mut self) {
+        let Self { at, state, input, data, assigned, variables, entered_event_id, entered_after_event_id, .. } = self;
+        (*at, *state, *entered_event_id, *entered_after_event_id) =
+            (InstructionId::default(), StateId::default(), 0, 0);
+        (*input, *data, *assigned) = (Value::NULL, Value::NULL, None);
+        variables.clear();
+        let Self { previous_event_id, entered_time_ms, attempts, token, waiting, has_result, caught, .. } = self;
+        (*previous_event_id, *entered_time_ms, *token, *waiting) = (0, 0, 0, Waiting::Nothing);
+        (*has_result, *caught) = (false, false);
+        attempts.clear();
+        let Self { heartbeat, time_limit_seconds, parent, place, item, fork, .. } = self;
+        (*heartbeat, *time_limit_seconds, *parent, *place) = (false, None, None, 0);
+        (*item, *fork) = (None, None);
+    }
+}
+
 impl Execution {
     /// An execution that has not begun. `seed` feeds its random numbers, `now_ms` is its start time, unless `start` has one.
     #[must_use]
     pub fn new(program: &Program, start: ExecutionStart, seed: u64, now_ms: u64) -> Self {
         let main = Strand::new(program.start, start.input.clone());
-        let mut ready = VecDeque::with_capacity(4);
-        ready.push_back(StrandId::MAIN);
         Self {
             start_time_ms: start.start_time_ms.unwrap_or(now_ms),
             start,
             now_ms,
             strands: vec![main],
             free: Vec::new(),
-            ready,
+            ready: Ready::of(StrandId::MAIN),
             last_event_id: 0,
             last_token: 0,
             random: Cell::new(seed),
@@ -182,7 +198,7 @@ impl Execution {
             now_ms: start_time_ms,
             strands: vec![main],
             free: Vec::new(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             last_event_id,
             last_token,
             random: Cell::new(seed),

@@ -177,23 +177,17 @@ impl<R: Recorder> Stepper<'_, R> {
 
     fn child(&mut self, parent: StrandId, entry: InstructionId, place: usize, data: Value) -> StrandId {
         let event = self.execution.strands[parent.index()].previous_event_id;
-        let mut strand = Strand::new(entry, data);
-        strand.parent = Some(parent);
-        strand.place = place as u32;
-        strand.previous_event_id = event;
         if let Some(fork) = &mut self.strand(parent).fork {
             fork.running += 1;
         }
-        match self.execution.free.pop() {
-            Some(id) => {
-                self.execution.strands[id.index()] = strand;
-                id
-            }
-            None => {
-                self.execution.strands.push(strand);
-                StrandId(self.execution.strands.len() as u32 - 1)
-            }
-        }
+        let id = self.execution.free.pop().unwrap_or_else(|| {
+            self.execution.strands.push(Strand::new(entry, Value::NULL));
+            StrandId(self.execution.strands.len() as u32 - 1)
+        });
+        let strand = self.strand(id);
+        (strand.at, strand.data, strand.waiting) = (entry, data, Waiting::Nothing);
+        (strand.parent, strand.place, strand.previous_event_id) = (Some(parent), place as u32, event);
+        id
     }
 
     pub(super) fn child_succeeded(&mut self, id: StrandId, output: Value) -> Result<Flow, Ended> {
@@ -319,14 +313,14 @@ impl<R: Recorder> Stepper<'_, R> {
             let signal = Signal { strand: id, token: strand.token };
             self.effects.push(Effect::Cancel(signal));
         }
-        self.execution.ready.retain(|ready| *ready != id);
+        self.execution.ready.remove(id);
         self.free(id);
     }
 
     fn free(&mut self, id: StrandId) {
-        let mut gone = Strand::new(InstructionId::default(), Value::NULL);
-        gone.waiting = Waiting::Gone;
-        *self.strand(id) = gone;
+        let strand = self.strand(id);
+        strand.reset();
+        strand.waiting = Waiting::Gone;
         self.execution.free.push(id);
     }
 

@@ -16,6 +16,7 @@ mod idle_thread;
 mod invocation;
 mod mailbox;
 mod parked;
+mod ready;
 mod running;
 mod shard;
 mod shards;

@@ -136,6 +136,9 @@ impl<'a, R: Recorder> Stepper<'a, R> {
         View::new(self.program, self.execution, id, input)
     }
 
+    /// Executes the instruction that the strand is at. Part of the loop, which would otherwise enter and leave a function with all
+    /// registers for each of them.
+    #[inline(always)]
     fn execute(&mut self, id: StrandId) -> Result<Flow, Stop> {
         let strand = &mut self.execution.strands[id.index()];
         let instruction = self.program.instruction(strand.at);

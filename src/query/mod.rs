@@ -5,6 +5,7 @@
 pub mod condition;
 pub mod intrinsic;
 pub mod jsonata;
+mod members;
 pub mod path;
 pub mod payload_template;
 pub mod reference_path;

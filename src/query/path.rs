@@ -35,6 +35,8 @@ pub struct Path {
     absolutes: Box<[Chain]>,
     /// Names and indexes only: no need for anything but a loop.
     simple: bool,
+    /// `$.name`, as most are.
+    is_member: bool,
     definite: bool,
 }
 
@@ -108,8 +110,9 @@ impl Path {
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let (root, chain, absolutes) = parse::parse(text)?;
         let simple = chain.is_simple();
+        let is_member = simple && root == Root::Input && matches!(*chain.steps, [Step::Name(_)]);
         let definite = chain.is_definite();
-        Ok(Self { text: text.into(), root, chain, absolutes, simple, definite })
+        Ok(Self { text: text.into(), root, chain, absolutes, simple, is_member, definite })
     }
 
     /// The text it was compiled from.
@@ -175,6 +178,11 @@ impl Path {
     /// nothing for those that fail: `None` means that [`Path::evaluate`] and its kin have to say what there is, or is not.
     #[inline]
     pub(super) fn find<'a, E: Environment>(&self, environment: &'a E) -> Option<ValueRef<'a>> {
+        if self.is_member
+            && let [Step::Name(name)] = &*self.chain.steps
+        {
+            return environment.input().as_object()?.get(name);
+        }
         if !self.simple {
             return None;
         }

@@ -6,10 +6,10 @@ use std::{
     fmt,
 };
 
-use super::{Environment, Path, QueryError, intrinsic::Intrinsic};
+use super::{Environment, Path, QueryError, intrinsic::Intrinsic, members::Members};
 use crate::{
     Value,
-    value::{ArrayBuilder, ObjectBuilder, Text, ValueRef, View},
+    value::{ArrayBuilder, Text, ValueRef, View},
 };
 
 /// A compiled template: what is constant in it is shared, what is not is a plan.
@@ -34,8 +34,7 @@ pub struct TemplateError {
 enum Part {
     /// Everything from here down is the same for all inputs.
     Constant(Value),
-    /// Keys are unique.
-    Object(Box<[(Text, Part)]>),
+    Object(Members<Part>),
     Array(Box<[Part]>),
     /// A path, and the field as it was written, with `.$`.
     Path(Box<str>, Box<Path>),
@@ -102,7 +101,7 @@ fn compile_part(value: ValueRef<'_>, pointer: &str, errors: &mut Vec<TemplateErr
             if !replaced && members.iter().all(|(_, part)| matches!(part, Part::Constant(_))) {
                 return Part::Constant(value.to_value());
             }
-            Part::Object(members.into_boxed_slice())
+            Part::Object(Members::new(members))
         }
         View::Array(array) => {
             let items: Vec<_> = array
@@ -161,14 +160,7 @@ fn evaluate_member<E: Environment>(part: &Part, environment: &E) -> Result<Value
 fn evaluate_part<E: Environment>(part: &Part, environment: &E) -> Result<Value, QueryError> {
     match part {
         Part::Constant(value) => Ok(value.clone()),
-        Part::Object(members) => {
-            // Results are placed into what templates make more often than not.
-            let mut object = ObjectBuilder::with_capacity(members.len() + 1);
-            for (key, part) in members {
-                object.push(key.clone(), evaluate_member(part, environment)?);
-            }
-            Ok(object.finish())
-        }
+        Part::Object(members) => members.fill(|_, part| evaluate_member(part, environment)),
         Part::Array(items) => {
             let mut array = ArrayBuilder::with_capacity(items.len());
             for part in items {
@@ -275,7 +267,7 @@ mod tests {
         let compiled = PayloadTemplate::compile(&template).unwrap();
         assert!(!compiled.is_constant());
         let Part::Object(members) = &compiled.part else { panic!("an object") };
-        assert!(matches!(&members[0].1, Part::Constant(_)));
+        assert!(members.iter().next().is_some_and(|(_, part)| matches!(part, Part::Constant(_))));
         assert!(PayloadTemplate::compile(&value(r#"{"a":["$.x",{}]}"#)).unwrap().is_constant());
     }
 

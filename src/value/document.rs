@@ -1,7 +1,10 @@
 //! A parsed JSON text: its canonical bytes and the index of what stands in it.
 
 pub(crate) use super::tape::NodeKind;
-use super::tape::{Tape, Wanted};
+use super::{
+    short::Short,
+    tape::{Tape, Wanted},
+};
 
 /// A parsed JSON text. Places are those of its tape.
 #[cfg_attr(test, derive(PartialEq))]
@@ -47,7 +50,14 @@ impl Document {
         &self.text[start..end]
     }
 
-    /// Bytes of the canonical JSON text of a value.
+    /// The canonical JSON text of a value, for who copies it.
+    #[inline]
+    pub(super) fn raw_bytes(&self, place: u32) -> &[u8] {
+        let (start, end) = self.tape.span(place);
+        &self.text.as_bytes()[start..end]
+    }
+
+    /// How many bytes the canonical JSON text of a value has.
     #[inline]
     pub(crate) fn raw_size(&self, place: u32) -> usize {
         let (start, end) = self.tape.span(place);
@@ -66,6 +76,13 @@ impl Document {
         }
         let (start, end) = self.tape.span(place);
         &self.text[start + 1..end - 1]
+    }
+
+    /// A string without escapes that is short enough to be held in place of a reference to this document, which costs more.
+    #[inline]
+    pub(super) fn short(&self, place: u32) -> Option<Short> {
+        let (start, end) = self.tape.span(place);
+        Short::of_document(&self.text, start + 1, end - start - 2)
     }
 
     /// The place behind a value and all that it holds.

@@ -16,6 +16,7 @@
 mod array;
 mod compare;
 mod document;
+mod long;
 mod number;
 mod object;
 mod own;
@@ -31,7 +32,7 @@ mod write;
 
 use triomphe::Arc;
 
-use self::{array::Array, object::Object, short::Short};
+use self::{array::Array, long::Long, object::Object, short::Short};
 pub use self::{
     array::ArrayBuilder,
     number::Number,
@@ -43,6 +44,7 @@ pub use self::{
 };
 pub(crate) use self::{
     document::{Document, NodeKind},
+    object::KeysSize,
     packed::{Packer, Unpacker},
     parse::unescape_string_token,
 };
@@ -64,7 +66,7 @@ enum Repr {
     UInt(u64),
     Float(f64),
     Short(Short),
-    String(Arc<Box<str>>),
+    String(Long),
     Array(Arc<Array>),
     Object(Arc<Object>),
     /// A node of a parsed document.
@@ -134,6 +136,13 @@ impl Value {
         self.as_ref().view()
     }
 
+    /// The object; `None` for anything else.
+    #[inline]
+    #[must_use]
+    pub fn as_object(&self) -> Option<ObjectView<'_>> {
+        self.as_ref().as_object()
+    }
+
     /// The member `key` of an object; `None` when this is no object or has no such member.
     #[inline]
     #[must_use]
@@ -162,7 +171,7 @@ impl Value {
         self.as_ref().is_null()
     }
 
-    /// Number of bytes of this value written as compact JSON. Constant time except for long built strings.
+    /// Number of bytes of this value written as compact JSON. Constant time.
     #[inline]
     #[must_use]
     pub fn json_size(&self) -> usize {
@@ -170,6 +179,8 @@ impl Value {
             Repr::Node(document, node) => document.raw_size(*node),
             Repr::Object(object) => object.size(),
             Repr::Array(array) => array.size(),
+            Repr::Short(short) if short.is_plain() => short.plain_json_size(),
+            Repr::String(long) => long.json_size(),
             _ => self.scalar_json_size(),
         }
     }
@@ -181,21 +192,7 @@ impl Value {
             Repr::Int(value) => number::integer_size(value.unsigned_abs()) + usize::from(*value < 0),
             Repr::UInt(value) => number::integer_size(*value),
             Repr::Float(value) => number::float_size(*value),
-            Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
             _ => write::escaped_size(self.as_str().unwrap_or_default()),
-        }
-    }
-
-    /// Whether it has more bytes than `bytes`, written as compact JSON. A string that is short enough, however many escapes it
-    /// should need, is not looked through to say so.
-    #[inline]
-    #[must_use]
-    pub(crate) fn is_larger_than(&self, bytes: usize) -> bool {
-        /// What becomes of a control character: `\\u0000`.
-        const MAX_ESCAPED_BYTES: usize = 6;
-        match &self.0 {
-            Repr::String(text) if text.len() * MAX_ESCAPED_BYTES + 2 <= bytes => false,
-            _ => self.json_size() > bytes,
         }
     }
 

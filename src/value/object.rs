@@ -30,6 +30,15 @@ fn hash(key: &str) -> u64 {
 }
 
 impl Entries {
+    #[inline]
+    fn new(list: Vec<(Text, Value)>) -> Self {
+        let mut entries = Self { list, index: None };
+        if entries.list.len() > INDEX_THRESHOLD {
+            entries.reindex();
+        }
+        entries
+    }
+
     fn find(&self, key: &str) -> Option<usize> {
         match &self.index {
             None => self.list.iter().position(|(name, _)| name.is(key)),
@@ -73,12 +82,31 @@ impl Entries {
     }
 }
 
+/// How many bytes an object's JSON has beside its values: of its keys, its brackets, colons and commas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeysSize(usize);
+
+impl KeysSize {
+    /// That of an object with these keys.
+    pub(crate) fn of<'a>(keys: impl Iterator<Item = &'a Text>) -> Self {
+        let size = keys.fold(1, |size, key| size + key.json_size() + 2);
+        Self(size.max(2))
+    }
+}
+
+impl Value {
+    /// An object of entries whose keys are known to differ, and to be of that size.
+    pub(crate) fn of_entries(list: Vec<(Text, Value)>, keys: KeysSize) -> Value {
+        Value(Repr::Object(Arc::new(Object::new(Entries::new(list), keys))))
+    }
+}
+
 impl Object {
-    fn new(entries: Entries) -> Self {
-        let mut size = 2 + entries.list.len().saturating_sub(1);
-        let mut depth = 0;
-        for (key, value) in &entries.list {
-            size += key.json_size() + 1 + value.json_size();
+    #[inline]
+    fn new(entries: Entries, keys: KeysSize) -> Self {
+        let (mut size, mut depth) = (keys.0, 0);
+        for (_, value) in &entries.list {
+            size += value.json_size();
             depth = depth.max(value.depth());
         }
         Self { entries, size, depth: depth + 1 }
@@ -156,11 +184,7 @@ impl ObjectBuilder {
             View::Object(entries) => {
                 let mut list = Vec::with_capacity(8);
                 list.extend(entries.entries().map(|(key, value)| (key, ValueRef::to_value(value))));
-                let mut entries = Entries { list, index: None };
-                if entries.list.len() > INDEX_THRESHOLD {
-                    entries.reindex();
-                }
-                Some(Self { entries, known: None, shell: None })
+                Some(Self { entries: Entries::new(list), known: None, shell: None })
             }
             _ => None,
         }
@@ -236,7 +260,10 @@ impl ObjectBuilder {
     pub fn finish(self) -> Value {
         let object = match self.known {
             Some(Measures { size, depth }) => Object { entries: self.entries, size, depth },
-            None => Object::new(self.entries),
+            None => {
+                let keys = KeysSize::of(self.entries.list.iter().map(|(key, _)| key));
+                Object::new(self.entries, keys)
+            }
         };
         let mut shell = self.shell;
         match shell.as_mut().and_then(Arc::get_mut) {

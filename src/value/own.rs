@@ -86,15 +86,19 @@ impl<'a> Own<'a> {
             return None;
         }
         match value {
-            Repr::String(text) => drop(self.count(text, Kind::String)?),
-            Repr::Node(document, _) => drop(self.count(document, Kind::Document(document))?),
+            Repr::String(long) => {
+                self.count(long.address(), long.references(), Kind::String)?;
+            }
+            Repr::Node(document, _) => {
+                self.count(address(document), Arc::count(document), Kind::Document(document))?;
+            }
             Repr::Array(array) => {
-                if self.count(array, Kind::Container)? {
+                if self.count(address(array), Arc::count(array), Kind::Container)? {
                     array.items().iter().try_for_each(|Value(item)| self.visit(item, depth + 1))?;
                 }
             }
             Repr::Object(object) => {
-                if self.count(object, Kind::Container)? {
+                if self.count(address(object), Arc::count(object), Kind::Container)? {
                     for (Text(key), Value(value)) in object.entries() {
                         self.visit(key, depth + 1)?;
                         self.visit(value, depth + 1)?;
@@ -107,8 +111,7 @@ impl<'a> Own<'a> {
     }
 
     /// Counts a reference. Whether what it leads to is ours, as far as is known, and was not entered before.
-    fn count<T>(&mut self, shared: &Arc<T>, kind: Kind<'a>) -> Option<bool> {
-        let address = address(shared);
+    fn count(&mut self, address: usize, exist: usize, kind: Kind<'a>) -> Option<bool> {
         if let Some(share) = self.shares.iter_mut().find(|share| share.address == address) {
             share.found += 1;
             return Some(false);
@@ -116,7 +119,7 @@ impl<'a> Own<'a> {
         if self.shares.len() == MAX_SHARES {
             return None;
         }
-        self.shares.push(Share { address, found: 1, exist: Arc::count(shared), kind });
+        self.shares.push(Share { address, found: 1, exist, kind });
         Some(!self.foreign.contains(&address))
     }
 }

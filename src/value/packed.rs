@@ -112,10 +112,10 @@ impl Packer<'_> {
                     None => self.keep(value, references),
                 }
             }
-            Repr::String(text) if text.len() <= MAX_PACKED_TEXT_BYTES => {
-                self.once(address(text), value, references, |packer, _| {
+            Repr::String(long) if long.as_str().len() <= MAX_PACKED_TEXT_BYTES => {
+                self.once(long.address(), value, references, |packer, _| {
                     packer.0.push(STRING);
-                    packer.text(text);
+                    packer.text(long.as_str());
                 });
             }
             Repr::String(_) => self.keep(value, references),
@@ -401,7 +401,7 @@ mod tests {
         values
             .iter()
             .map(|value| match &value.0 {
-                Repr::String(shared) => Arc::count(shared),
+                Repr::String(long) => long.references(),
                 Repr::Array(shared) => Arc::count(shared),
                 Repr::Object(shared) => Arc::count(shared),
                 Repr::Node(shared, _) => Arc::count(shared),

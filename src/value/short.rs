@@ -5,6 +5,17 @@
 /// Strings up to this many bytes are held in place.
 pub(super) const SHORT_CAPACITY: usize = 14;
 
+/// The quotes around a text of each length, in as many bytes as the longest needs with them.
+const QUOTES: [u128; SHORT_CAPACITY + 1] = {
+    let mut quotes = [b'"' as u128; SHORT_CAPACITY + 1];
+    let mut length = 0;
+    while length <= SHORT_CAPACITY {
+        quotes[length] |= (b'"' as u128) << (8 * (length + 1));
+        length += 1;
+    }
+    quotes
+};
+
 /// Set in the length when the string needs no escapes in JSON.
 const PLAIN: u8 = 0x80;
 
@@ -25,24 +36,59 @@ impl Short {
         Some(Self { length: text.len() as u8 | if plain { PLAIN } else { 0 }, bytes })
     }
 
+    /// The string of `length` bytes at `from` in the text of a document, where it needs no escapes. `None` when it is too long, or
+    /// none.
+    #[inline]
+    pub(super) fn of_document(text: &str, from: usize, length: usize) -> Option<Self> {
+        if length > SHORT_CAPACITY {
+            return None;
+        }
+        let own = text.get(from..from + length)?.as_bytes();
+        let mut bytes = [0; SHORT_CAPACITY];
+        // Loads and stores of known length are cheaper than a copy whose length is not known, also where they overlap.
+        match length {
+            9.. => {
+                bytes[..8].copy_from_slice(&own[..8]);
+                let rest = u64::from_le_bytes(*own.last_chunk()?) >> (8 * (16 - length));
+                bytes[8..].copy_from_slice(&rest.to_le_bytes()[..SHORT_CAPACITY - 8]);
+            }
+            4.. => {
+                let (low, high) = (u32::from_le_bytes(*own.first_chunk()?), u32::from_le_bytes(*own.last_chunk()?));
+                let word = u64::from(low) | u64::from(high) << (8 * (length - 4));
+                bytes[..8].copy_from_slice(&word.to_le_bytes());
+            }
+            _ => bytes[..length].copy_from_slice(own),
+        }
+        Some(Self { length: length as u8 | PLAIN, bytes })
+    }
+
     #[inline]
     pub(super) fn as_str(&self) -> &str {
         let length = usize::from(self.length & !PLAIN);
-        // SAFETY: `new` is the only constructor and copied exactly this many bytes from a `str`; nothing changes them later.
+        // SAFETY: `new` and `of_document` are the only constructors and copied exactly this many bytes from a `str`, of which they
+        // were all or a part that `str::get` gave; nothing changes them later.
         unsafe { std::str::from_utf8_unchecked(&self.bytes[..length]) }
     }
 
-    /// Appends a string that needs no escapes as the key of a JSON object, with its quotes and the colon: as many bytes as
-    /// there can be, which is a copy of known length, and then without those that do not belong to it.
+    /// Appends a string that needs no escapes as JSON, and a byte behind it: as many bytes as there can be, which is a copy of
+    /// known length, and then without those that do not belong to it.
     #[inline]
-    pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
-        let length = self.as_str().len();
-        let mut key = [b'"'; SHORT_CAPACITY + 3];
-        key[1..=SHORT_CAPACITY].copy_from_slice(&self.bytes);
-        key[length + 1] = b'"';
-        key[length + 2] = b':';
-        out.extend_from_slice(&key);
-        out.truncate(out.len() - (SHORT_CAPACITY - length));
+    pub(super) fn write_json_and<const BEHIND: u8>(&self, out: &mut Vec<u8>) {
+        const BYTES: usize = SHORT_CAPACITY + 2;
+        let length = usize::from(self.length & !PLAIN).min(SHORT_CAPACITY);
+        let mut text = [0; BYTES];
+        text[1..=SHORT_CAPACITY].copy_from_slice(&self.bytes);
+        // The bytes behind the text are zeros.
+        let quoted = u128::from_le_bytes(text) | QUOTES[length];
+        out.extend_from_slice(&quoted.to_le_bytes());
+        out.truncate(out.len() - SHORT_CAPACITY + length);
+        out.push(BEHIND);
+    }
+
+    /// Bytes of a string that needs no escapes as JSON.
+    #[inline]
+    pub(super) fn plain_json_size(&self) -> usize {
+        usize::from(self.length & !PLAIN) + 2
     }
 
     /// Whether the characters stand for themselves in a JSON string.
@@ -85,6 +131,19 @@ mod tests {
             assert_eq!((short.as_str(), short.is_plain()), (text, plain));
         }
         assert!(Short::new("fifteen bytes..").is_none());
+    }
+
+    #[test]
+    fn short_strings_come_out_of_a_text() {
+        let text = "0123456789é→abcdefghijklmnopqrstuvwxyz";
+        for from in 0..text.len() {
+            for length in 0..=text.len() - from {
+                let short = Short::of_document(text, from, length);
+                let expected = text.get(from..from + length).filter(|own| own.len() <= SHORT_CAPACITY);
+                assert_eq!(short.as_ref().map(Short::as_str), expected);
+                assert!(short.is_none_or(|short| Some(short) == expected.and_then(Short::new)));
+            }
+        }
     }
 
     #[test]

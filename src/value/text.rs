@@ -6,7 +6,8 @@ use triomphe::Arc;
 
 use super::{
     Document, NodeKind, Repr, Value,
-    short::{SHORT_CAPACITY, Short, same_bytes},
+    long::Long,
+    short::{Short, same_bytes},
 };
 
 /// A string of the data plane: short ones in place, long ones shared, or a node of a document. Cheap to clone.
@@ -30,10 +31,11 @@ impl Text {
         }
     }
 
-    /// A string node of a document, without copying it.
+    /// A string of a document: a copy of a short one, else a reference.
     #[inline]
     pub(super) fn node(document: &Arc<Document>, node: u32) -> Text {
-        Text(Repr::Node(Arc::clone(document), node))
+        let short = (document.kind(node) == NodeKind::String).then(|| document.short(node)).flatten();
+        Text(short.map_or_else(|| Repr::Node(Arc::clone(document), node), Repr::Short))
     }
 
     /// Bytes of the string written as JSON.
@@ -41,7 +43,8 @@ impl Text {
     pub(super) fn json_size(&self) -> usize {
         match &self.0 {
             Repr::Node(document, node) => document.raw_size(*node),
-            Repr::Short(short) if short.is_plain() => short.as_str().len() + 2,
+            Repr::Short(short) if short.is_plain() => short.plain_json_size(),
+            Repr::String(long) => long.json_size(),
             _ => super::write::escaped_size(self.as_str()),
         }
     }
@@ -50,14 +53,17 @@ impl Text {
     #[inline]
     pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
         match &self.0 {
-            Repr::Short(short) if short.is_plain() => short.write_json_key(out),
+            Repr::Short(short) if short.is_plain() => short.write_json_and::<b':'>(out),
             Repr::Node(document, node) => {
-                out.extend_from_slice(document.raw(*node).as_bytes());
+                out.extend_from_slice(document.raw_bytes(*node));
                 out.push(b':');
             }
             _ => {
                 out.push(b'"');
-                super::write::escape_into(self.as_str(), out);
+                match &self.0 {
+                    Repr::String(long) => long.escape_into(out),
+                    _ => super::write::escape_into(self.as_str(), out),
+                }
                 out.extend_from_slice(b"\":");
             }
         }
@@ -69,7 +75,7 @@ impl Text {
 pub(super) fn repr_as_str(repr: &Repr) -> Option<&str> {
     match repr {
         Repr::Short(short) => Some(short.as_str()),
-        Repr::String(text) => Some(text.as_ref()),
+        Repr::String(long) => Some(long.as_str()),
         Repr::Node(document, node) => {
             matches!(document.kind(*node), NodeKind::String | NodeKind::EscapedString).then(|| document.string(*node))
         }
@@ -81,18 +87,14 @@ impl From<&str> for Text {
     fn from(text: &str) -> Self {
         match Short::new(text) {
             Some(short) => Text(Repr::Short(short)),
-            None => Text(Repr::String(Arc::new(text.into()))),
+            None => Text(Repr::String(Long::new(text))),
         }
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        if text.len() <= SHORT_CAPACITY {
-            Text::from(text.as_str())
-        } else {
-            Text(Repr::String(Arc::new(text.into_boxed_str())))
-        }
+        Text::from(text.as_str())
     }
 }
 

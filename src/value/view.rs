@@ -89,6 +89,7 @@ impl<'a> ValueRef<'a> {
                 NodeKind::Null => Value::NULL,
                 NodeKind::False => Value::from(false),
                 NodeKind::True => Value::from(true),
+                NodeKind::String => Value(Text::node(document, place).0),
                 _ => Value(Repr::Node(Arc::clone(document), place)),
             },
         }
@@ -190,13 +191,22 @@ impl<'a> ValueRef<'a> {
 
     /// The canonical JSON text, when this is a node of a parsed document.
     #[inline]
-    pub(super) fn raw(self) -> Option<&'a str> {
+    pub(super) fn raw(self) -> Option<&'a [u8]> {
         match self.0 {
             Borrowed::Built(value) => match &value.0 {
-                Repr::Node(document, node) => Some(document.raw(*node)),
+                Repr::Node(document, node) => Some(document.raw_bytes(*node)),
                 _ => None,
             },
-            Borrowed::Node(document, node) => Some(document.raw(node)),
+            Borrowed::Node(document, node) => Some(document.raw_bytes(node)),
+        }
+    }
+
+    /// What holds this value, when it is no node of a parsed document.
+    #[inline]
+    pub(super) fn as_built(self) -> Option<&'a Repr> {
+        match self.0 {
+            Borrowed::Built(value) => Some(&value.0),
+            Borrowed::Node(..) => None,
         }
     }
 

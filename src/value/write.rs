@@ -1,7 +1,7 @@
 //! Values to compact JSON text.
 
 use super::{
-    Value, ValueRef, View,
+    Repr, Value, ValueRef, View,
     parse::{copy_plain_run, plain_run},
 };
 
@@ -30,9 +30,26 @@ impl ValueRef<'_> {
 
     /// Appends this value as compact JSON to `out`. The recursion is bounded by the depth that values can have.
     pub fn write_json(self, out: &mut Vec<u8>) {
+        self.write_json_and_comma(out);
+        out.pop();
+    }
+
+    /// Appends this value and a comma behind it. The recursion is bounded by the depth that values can have.
+    fn write_json_and_comma(self, out: &mut Vec<u8>) {
         if let Some(raw) = self.raw() {
-            out.extend_from_slice(raw.as_bytes());
+            out.extend_from_slice(raw);
+            out.push(b',');
             return;
+        }
+        match self.as_built() {
+            Some(Repr::Short(short)) if short.is_plain() => return short.write_json_and::<b','>(out),
+            Some(Repr::String(long)) => {
+                out.push(b'"');
+                long.escape_into(out);
+                out.extend_from_slice(b"\",");
+                return;
+            }
+            _ => {}
         }
         match self.view() {
             View::Null => out.extend_from_slice(b"null"),
@@ -46,26 +63,29 @@ impl ValueRef<'_> {
             }
             View::Array(items) => {
                 out.push(b'[');
-                for (place, item) in items.iter().enumerate() {
-                    if place > 0 {
-                        out.push(b',');
-                    }
-                    item.write_json(out);
+                for item in items.iter() {
+                    item.write_json_and_comma(out);
                 }
-                out.push(b']');
+                end(b']', out);
             }
             View::Object(entries) => {
                 out.push(b'{');
-                for (place, (key, value)) in entries.built().iter().enumerate() {
-                    if place > 0 {
-                        out.push(b',');
-                    }
+                for (key, value) in entries.built() {
                     key.write_json_key(out);
-                    value.write_json(out);
+                    value.as_ref().write_json_and_comma(out);
                 }
-                out.push(b'}');
+                end(b'}', out);
             }
         }
+        out.push(b',');
+    }
+}
+
+/// Ends an array or object: its bracket takes the place of the comma behind its last value, if it has one.
+fn end(bracket: u8, out: &mut Vec<u8>) {
+    match out.last_mut() {
+        Some(last) if *last == b',' => *last = bracket,
+        _ => out.push(bracket),
     }
 }
 

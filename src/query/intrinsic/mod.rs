@@ -131,7 +131,7 @@ impl Call {
                 self.function.call(values, &|| environment.random())
             }
         }?;
-        if result.is_larger_than(quota::MAX_PAYLOAD_BYTES) || result.depth() > quota::MAX_VALUE_DEPTH {
+        if result.json_size() > quota::MAX_PAYLOAD_BYTES || result.depth() > quota::MAX_VALUE_DEPTH {
             return Err(Failure::too_large(self.function));
         }
         Ok(result)

@@ -6,8 +6,8 @@ use std::fmt;
 use super::{Evaluated, EvaluationFailure, Expression, JsonataEnvironment, expression_text};
 use crate::{
     Value,
-    query::SyntaxError,
-    value::{ArrayBuilder, ObjectBuilder, Text, ValueRef, View},
+    query::{SyntaxError, members::Members},
+    value::{ArrayBuilder, Text, ValueRef, View},
 };
 
 /// A compiled template: what is constant in it is shared.
@@ -32,7 +32,7 @@ enum Part {
     /// Everything from here down is the same for all inputs.
     Constant(Value),
     /// Keys are unique.
-    Object(Box<[(Text, Part)]>),
+    Object(Members<Part>),
     Array(Box<[Part]>),
     Expression(Box<Expression>),
 }
@@ -116,7 +116,7 @@ fn compile_part(value: ValueRef<'_>, pointer: &mut String, errors: &mut Vec<Json
             if members.iter().all(|(_, part)| matches!(part, Part::Constant(_))) {
                 return Part::Constant(value.to_value());
             }
-            Part::Object(members.into_boxed_slice())
+            Part::Object(Members::new(members))
         }
         View::Array(array) => {
             let items: Vec<_> = array
@@ -169,12 +169,7 @@ fn evaluate_part<E: JsonataEnvironment>(
     match part {
         Part::Constant(value) => Ok(value.clone()),
         Part::Object(members) => {
-            let mut object = ObjectBuilder::with_capacity(members.len());
-            for (key, part) in members {
-                let value = evaluate_part(part, &Place::Member(place, key.as_str()), environment)?;
-                object.push(key.clone(), value);
-            }
-            Ok(object.finish())
+            members.fill(|key, part| evaluate_part(part, &Place::Member(place, key.as_str()), environment))
         }
         Part::Array(items) => {
             let mut array = ArrayBuilder::with_capacity(items.len());
