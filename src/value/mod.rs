@@ -32,7 +32,7 @@ mod write;
 
 use triomphe::Arc;
 
-use self::{array::Array, long::Long, object::Object, short::Short};
+use self::{array::Array, long::Long, object::Object, parse::Source, short::Short};
 pub use self::{
     array::ArrayBuilder,
     number::Number,
@@ -83,7 +83,7 @@ impl Value {
     /// [`ParseError`] with the words of AWS's parser (Jackson), when the text is not one JSON document, nests deeper than
     /// [`MAX_NESTING_DEPTH`] or is longer than [`MAX_DOCUMENT_BYTES`].
     pub fn parse(text: &str) -> Result<Value, ParseError> {
-        parse::parse(text.as_bytes().to_vec())
+        parse::parse(Source::Text(text))
     }
 
     /// Parses JSON text from bytes that it takes over, so that nothing is copied.
@@ -91,7 +91,7 @@ impl Value {
     /// # Errors
     /// As [`Value::parse`], and when the bytes are not UTF-8.
     pub fn parse_bytes(bytes: Vec<u8>) -> Result<Value, ParseError> {
-        parse::parse(bytes)
+        parse::parse(Source::Bytes(bytes))
     }
 
     /// An empty object, `{}`.

@@ -24,26 +24,53 @@ pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 /// How deep arrays and objects may nest in a parsed text; the limit of Jackson, the parser of AWS.
 pub const MAX_NESTING_DEPTH: usize = 1000;
 
-/// Parses a text, taking its bytes over.
-pub(super) fn parse(source: Vec<u8>) -> Result<Value, ParseError> {
-    if source.len() < SMALL_TEXT_BYTES { parse_with::<u32>(source) } else { parse_with::<u64>(source) }
+/// A text to be parsed.
+pub(super) enum Source<'a> {
+    Text(&'a str),
+    /// Bytes that may be no UTF-8, to be taken over.
+    Bytes(Vec<u8>),
 }
 
-fn parse_with<S: Slot>(source: Vec<u8>) -> Result<Value, ParseError> {
-    let mut scanner = Scanner::<S>::new(&source);
-    let Some(end) = scanner.scan() else { return Err(diagnose(&source)) };
+impl Source<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// All of it, as the text of a document.
+    fn into_text(self) -> Result<Box<str>, ParseError> {
+        match self {
+            Self::Text(text) => Ok(text.into()),
+            Self::Bytes(bytes) => {
+                String::from_utf8(bytes).map(String::into_boxed_str).map_err(|error| diagnose(error.as_bytes()))
+            }
+        }
+    }
+}
+
+/// Parses a text.
+pub(super) fn parse(source: Source<'_>) -> Result<Value, ParseError> {
+    if source.bytes().len() < SMALL_TEXT_BYTES { parse_with::<u32>(source) } else { parse_with::<u64>(source) }
+}
+
+fn parse_with<S: Slot>(source: Source<'_>) -> Result<Value, ParseError> {
+    let bytes = source.bytes();
+    let mut scanner = Scanner::<S>::new(bytes);
+    let Some(end) = scanner.scan() else { return Err(diagnose(bytes)) };
     let Scanner { mut out, copied, tape, escaped, suspects, max_depth, .. } = scanner;
-    let text = if copied == 0 && end == source.len() {
-        String::from_utf8(source).map_err(|error| diagnose(error.as_bytes()))?
+    let text = if copied == 0 && end == bytes.len() {
+        source.into_text()?
     } else {
-        out.extend_from_slice(&source[copied..end]);
-        String::from_utf8(out).map_err(|_| diagnose(&source))?
+        out.extend_from_slice(&bytes[copied..end]);
+        String::from_utf8(out).map_err(|_| diagnose(bytes))?.into_boxed_str()
     };
     let tape = tape.finish(text.len());
-    let document = Arc::new(Document::new(text.into_boxed_str(), tape, escaped, max_depth));
+    let document = Arc::new(Document::new(text, tape, escaped, max_depth));
     let root = ValueRef::node(&document, 0);
     if suspects.iter().any(|suspect| has_duplicate_keys(&document, *suspect)) {
-        return parse(last_of_equal_keys(root).to_json().into_bytes());
+        return parse(Source::Text(&last_of_equal_keys(root).to_json()));
     }
     Ok(match document.kind(0) {
         NodeKind::Null | NodeKind::False | NodeKind::True => root.to_value(),
