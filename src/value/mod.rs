@@ -23,6 +23,7 @@ mod own;
 mod packed;
 mod parse;
 mod plain;
+mod repr;
 mod short;
 mod syntax_error;
 mod tape;
@@ -32,7 +33,7 @@ mod write;
 
 use triomphe::Arc;
 
-use self::{array::Array, long::Long, object::Object, parse::Source, short::Short};
+use self::{array::Array, parse::Source, repr::Repr};
 pub use self::{
     array::ArrayBuilder,
     number::Number,
@@ -57,21 +58,6 @@ pub(crate) use self::{
 /// A JSON value: immutable, shared, cheap to clone. See the [module](self) documentation.
 #[derive(Clone)]
 pub struct Value(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    Null,
-    Bool(bool),
-    Int(i64),
-    UInt(u64),
-    Float(f64),
-    Short(Short),
-    String(Long),
-    Array(Arc<Array>),
-    Object(Arc<Object>),
-    /// A node of a parsed document.
-    Node(Arc<Document>, u32),
-}
 
 impl Value {
     /// JSON `null`.

@@ -189,24 +189,12 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The canonical JSON text, when this is a node of a parsed document.
+    /// The value that this is, or the canonical JSON text of a node of a parsed document.
     #[inline]
-    pub(super) fn raw(self) -> Option<&'a [u8]> {
+    pub(super) fn as_built(self) -> Result<&'a Value, &'a [u8]> {
         match self.0 {
-            Borrowed::Built(value) => match &value.0 {
-                Repr::Node(document, node) => Some(document.raw_bytes(*node)),
-                _ => None,
-            },
-            Borrowed::Node(document, node) => Some(document.raw_bytes(node)),
-        }
-    }
-
-    /// What holds this value, when it is no node of a parsed document.
-    #[inline]
-    pub(super) fn as_built(self) -> Option<&'a Repr> {
-        match self.0 {
-            Borrowed::Built(value) => Some(&value.0),
-            Borrowed::Node(..) => None,
+            Borrowed::Built(value) => Ok(value),
+            Borrowed::Node(document, node) => Err(document.raw_bytes(node)),
         }
     }
 
@@ -323,14 +311,6 @@ impl<'a> ObjectView<'a> {
             Entry::Built((key, value)) => (key.as_str(), value.as_ref()),
             Entry::Node(document, place) => (document.string(place), ValueRef::node(document, document.next(place))),
         })
-    }
-
-    /// The entries of a built object; those of a parsed one have no form of their own.
-    pub(super) fn built(self) -> &'a [(Text, Value)] {
-        match self.0 {
-            Borrowed::Built(Value(Repr::Object(object))) => object.entries(),
-            _ => &[],
-        }
     }
 
     /// Keys, shared, and values in order.

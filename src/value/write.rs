@@ -1,7 +1,7 @@
 //! Values to compact JSON text.
 
 use super::{
-    Repr, Value, ValueRef, View,
+    Number, Repr, Value, ValueRef,
     parse::{copy_plain_run, plain_run},
 };
 
@@ -30,55 +30,65 @@ impl ValueRef<'_> {
 
     /// Appends this value as compact JSON to `out`. The recursion is bounded by the depth that values can have.
     pub fn write_json(self, out: &mut Vec<u8>) {
-        self.write_json_and_comma(out);
-        out.pop();
-    }
-
-    /// Appends this value and a comma behind it. The recursion is bounded by the depth that values can have.
-    fn write_json_and_comma(self, out: &mut Vec<u8>) {
-        if let Some(raw) = self.raw() {
-            out.extend_from_slice(raw);
-            out.push(b',');
-            return;
-        }
         match self.as_built() {
-            Some(Repr::Short(short)) if short.is_plain() => return short.write_json_and::<b','>(out),
-            Some(Repr::String(long)) => {
-                out.push(b'"');
-                long.escape_into(out);
-                out.extend_from_slice(b"\",");
-                return;
+            Ok(value) => {
+                write_and_comma(value, out);
+                out.pop();
             }
-            _ => {}
+            Err(raw) => out.extend_from_slice(raw),
         }
-        match self.view() {
-            View::Null => out.extend_from_slice(b"null"),
-            View::Bool(true) => out.extend_from_slice(b"true"),
-            View::Bool(false) => out.extend_from_slice(b"false"),
-            View::Number(number) => number.write(out),
-            View::String(text) => {
-                out.push(b'"');
-                escape_into(text, out);
-                out.push(b'"');
-            }
-            View::Array(items) => {
-                out.push(b'[');
-                for item in items.iter() {
-                    item.write_json_and_comma(out);
-                }
-                end(b']', out);
-            }
-            View::Object(entries) => {
-                out.push(b'{');
-                for (key, value) in entries.built() {
-                    key.write_json_key(out);
-                    value.as_ref().write_json_and_comma(out);
-                }
-                end(b'}', out);
-            }
-        }
-        out.push(b',');
     }
+}
+
+/// Appends a value and a comma behind it: the two kinds of which there are most where the others are put together.
+#[inline(always)]
+fn write_and_comma(value: &Value, out: &mut Vec<u8>) {
+    match &value.0 {
+        Repr::Node(document, node) => {
+            out.extend_from_slice(document.raw_bytes(*node));
+            out.push(b',');
+        }
+        Repr::Short(short) if short.is_plain() => short.write_json_and::<b','>(out),
+        _ => write_other_and_comma(value, out),
+    }
+}
+
+fn write_other_and_comma(value: &Value, out: &mut Vec<u8>) {
+    match &value.0 {
+        Repr::Array(array) => {
+            out.push(b'[');
+            for item in array.items() {
+                write_and_comma(item, out);
+            }
+            end(b']', out);
+        }
+        Repr::Object(object) => {
+            out.push(b'{');
+            for (key, value) in object.entries() {
+                key.write_json_key(out);
+                write_and_comma(value, out);
+            }
+            end(b'}', out);
+        }
+        Repr::String(long) => {
+            out.push(b'"');
+            long.escape_into(out);
+            out.push(b'"');
+        }
+        Repr::Short(short) => {
+            out.push(b'"');
+            escape_into(short.as_str(), out);
+            out.push(b'"');
+        }
+        Repr::Node(document, node) => out.extend_from_slice(document.raw_bytes(*node)),
+        Repr::Null => out.extend_from_slice(b"null"),
+        Repr::Bool(true) => out.extend_from_slice(b"true"),
+        Repr::Bool(false) => out.extend_from_slice(b"false"),
+        Repr::Int(value) => Number::Int(*value).write(out),
+        Repr::UInt(value) => Number::UInt(*value).write(out),
+        Repr::Float(value) => Number::Float(*value).write(out),
+    }
+    out.push(b',');
 }
 
 /// Ends an array or object: its bracket takes the place of the comma behind its last value, if it has one.
