@@ -275,6 +275,19 @@ fn simulated_calls_are_measured_in_process() {
 }
 
 #[test]
+fn several_threads_are_held_against_one() {
+    let arguments = ["in-process", "--workload", "w1", "--threads", "2", "--speedup", "--turns", "3", "--json", "-"];
+    let (report, output) = loadtest(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    assert!(report["us"].as_f64().is_some_and(|us| us > 0.0), "{report}");
+    assert!(report["speedup"].as_f64().is_some_and(|speedup| (0.1..10.0).contains(&speedup)), "{report}");
+    let (_, output) = loadtest(&[&arguments[..], &["--min-speedup", "1000"]].concat());
+    assert_eq!(output.status.code(), Some(1), "a limit that is not reached is told");
+    let (_, output) = loadtest(&["in-process", "--workload", "w1", "--threads", "1", "--speedup"]);
+    assert_eq!(output.status.code(), Some(2), "one thread is no comparison");
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_done() {
     for (arguments, word) in [
         (&["run", "--endpoint", "http://192.0.2.1:1", "--workload", "w1"][..], "--allow-remote"),

@@ -5,6 +5,7 @@ use crate::clock::{RunClock, duration_ns, pause};
 use crate::command::in_turns::{self, Limits};
 use crate::command::load_options::{Mode, seconds, within};
 use crate::command::run::WorkloadOptions;
+use crate::command::speedup;
 use crate::failure::{Context, Failure};
 use crate::load::{LoadResult, MAX_PIPELINE, MAX_THREADS};
 use crate::machine::{self, Machine};
@@ -38,6 +39,7 @@ Examples:
   loadtest in-process --workload w2 --threads 1
   loadtest in-process --workload w2-jsonata --beside w2 --max-us 4 --max-ratio 1.5
   loadtest in-process --workload w1-chain --beside w1 --max-state-ns 60
+  loadtest in-process --workload w2 --threads 2 --speedup --min-speedup 1.9
   loadtest in-process --workload w5 --in-flight 1000 --duration 10
   loadtest in-process --definition order.asl.json --input order.json --mode open --rate 50000")]
 pub(crate) struct InProcessArguments {
@@ -69,9 +71,15 @@ pub(crate) struct InProcessArguments {
     /// Run this workload in turns with the other on one thread, and give the ratio of their times.
     #[arg(long, value_enum, conflicts_with_all = ["threads", "in_flight", "mode", "rate", "duration", "warm_up"])]
     beside: Option<BuiltIn>,
-    /// Turns of each of them, of 1000 executions.
-    #[arg(long, default_value_t = in_turns::TURNS, value_name = "N", requires = "beside")]
+    /// Run on one thread and on all --threads in turns, and give how many times as much all of them do.
+    #[arg(long, conflicts_with_all = ["beside", "in_flight", "mode", "rate", "duration", "warm_up"])]
+    speedup: bool,
+    /// Turns of each of them, of 1000 executions; of 20000 with --speedup.
+    #[arg(long, default_value_t = in_turns::TURNS, value_name = "N")]
     turns: usize,
+    /// Exit with 1 when all threads do less than this many times as much as one.
+    #[arg(long, value_name = "N", requires = "speedup")]
+    min_speedup: Option<f64>,
     /// Exit with 1 when an execution of the workload takes longer than this beside the other.
     #[arg(long, value_name = "N", requires = "beside")]
     max_us: Option<f64>,
@@ -123,6 +131,10 @@ pub(crate) fn run(arguments: &InProcessArguments) -> Result<Finding, Failure> {
         let limits = Limits { max_us, max_ratio, max_state_ns };
         let both = [&workload, &beside.workload()];
         return in_turns::run(&runtime, both, arguments.turns, &limits, arguments.json.as_deref());
+    }
+    if arguments.speedup {
+        let InProcessArguments { turns, min_speedup, .. } = *arguments;
+        return speedup::run(&runtime, &workload, threads, turns, min_speedup, arguments.json.as_deref());
     }
     let published = runtime.publish(&workload.name, &workload.definition);
     let machine = published.map_err(|error| Failure::new(error.to_string()))?;

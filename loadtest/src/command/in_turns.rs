@@ -20,7 +20,7 @@ const IN_A_ROW: u32 = 1000;
 /// Turns of each workload, when nothing else is said.
 pub(crate) const TURNS: usize = 60;
 /// Most turns of each.
-const MAX_TURNS: usize = 100_000;
+pub(crate) const MAX_TURNS: usize = 100_000;
 
 /// One workload and its machine.
 #[derive(Clone)]
@@ -48,6 +48,27 @@ pub(crate) fn here(runtime: &Runtime, contender: &Contender, input: Input) -> Op
     runtime.start_sync(&contender.machine, input).ok().and_then(|completion| completion.try_ended().ok())
 }
 
+/// Microseconds of one execution, JSON text in to JSON text out: the mean of so many in a row.
+///
+/// # Errors
+/// When an execution does not succeed at once.
+pub(crate) fn turn_us(
+    contender: &Contender,
+    in_a_row: u32,
+    text: &mut Vec<u8>,
+    run: impl Fn(&Contender, Input) -> Option<Outcome>,
+) -> Result<f64, Failure> {
+    let clock = RunClock::start();
+    for _ in 0..in_a_row {
+        let input = Input::parse(&contender.input).context(|| "the input".to_owned())?;
+        let outcome = run(contender, input).ok_or_else(|| Failure::new("an execution did not end at once"))?;
+        let output = outcome.output.ok_or_else(|| Failure::new("an execution failed"))?;
+        text.clear();
+        output.write_json(text);
+    }
+    Ok(clock.elapsed_ns() as f64 / 1e3 / f64::from(in_a_row))
+}
+
 /// Microseconds of one execution of each, JSON text in to JSON text out: medians of turns.
 ///
 /// # Errors
@@ -59,17 +80,7 @@ pub(crate) fn compare(
     run: impl Fn(&Contender, Input) -> Option<Outcome>,
 ) -> Result<(f64, f64), Failure> {
     let mut text = Vec::new();
-    let mut turn = |contender: &Contender| {
-        let clock = RunClock::start();
-        for _ in 0..IN_A_ROW {
-            let input = Input::parse(&contender.input).context(|| "the input".to_owned())?;
-            let outcome = run(contender, input).ok_or_else(|| Failure::new("an execution did not end at once"))?;
-            let output = outcome.output.ok_or_else(|| Failure::new("an execution failed"))?;
-            text.clear();
-            output.write_json(&mut text);
-        }
-        Ok::<_, Failure>(clock.elapsed_ns() as f64 / 1e3 / f64::from(IN_A_ROW))
-    };
+    let mut turn = |contender: &Contender| turn_us(contender, IN_A_ROW, &mut text, &run);
     let (mut first_us, mut second_us) = (Vec::new(), Vec::new());
     for _ in 0..turns {
         first_us.push(turn(first)?);

@@ -17,4 +17,5 @@ pub(crate) mod server_command;
 pub(crate) mod sides;
 pub(crate) mod simulated;
 pub(crate) mod soak;
+pub(crate) mod speedup;
 pub(crate) mod waiting;
