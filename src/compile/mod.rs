@@ -161,12 +161,16 @@ impl Compiler {
         let retriers = self.retriers(&state.retry);
         let catchers = self.catchers(state, &state.catch, scope);
         let info = &mut self.program.states[id.index()];
-        let places_result =
-            |instruction: &Instruction| matches!(instruction, Instruction::ResultPath(_) | Instruction::DiscardResult);
-        info.keeps_input = info.is_jsonata
-            || !state.retry.is_empty()
+        let is_jsonata = info.is_jsonata;
+        let asks_for_input = |instruction: &Instruction| match instruction {
+            Instruction::ResultPath(_) | Instruction::DiscardResult => true,
+            Instruction::Next(_) | Instruction::End => false,
+            // Any expression may name `$states.input`.
+            _ => is_jsonata,
+        };
+        info.keeps_input = !state.retry.is_empty()
             || !state.catch.is_empty()
-            || self.program.instructions[info.body.index()..].iter().any(places_result);
+            || self.program.instructions[info.body.index()..].iter().any(asks_for_input);
         (info.retriers, info.catchers) = (retriers, catchers);
     }
 

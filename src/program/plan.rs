@@ -20,7 +20,7 @@ pub struct StateInfo {
     pub kind: StateType,
     /// The instruction behind its `EnterState`, where a retry begins again.
     pub body: InstructionId,
-    /// Whether anything asks for its input once its data is another: `ResultPath`, a retrier, a catcher, JSONata.
+    /// Whether anything asks for its input once its data is another: `ResultPath`, a retrier, a catcher, an expression in JSONata.
     pub keeps_input: bool,
     /// Its retriers.
     pub retriers: Table,

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use triomphe::Arc;
 
-use super::{Repr, Text, Value, ValueRef, View};
+use super::{ObjectView, Repr, Text, Value};
 
 /// Objects with more entries than this get a hash index; smaller ones are searched in order, which is faster.
 const INDEX_THRESHOLD: usize = 24;
@@ -170,6 +170,23 @@ impl ObjectBuilder {
         Self { entries: Entries { list: Vec::with_capacity(capacity), index: None }, known: None, shell: None }
     }
 
+    /// A copy of an object, with room for so many more entries.
+    pub(crate) fn copy_of(object: ObjectView<'_>, more: usize) -> Self {
+        match object.as_built() {
+            Some(shared) => {
+                let mut list = Vec::with_capacity(shared.entries.list.len() + more);
+                list.extend(shared.entries.list.iter().cloned());
+                let known = Some(Measures { size: shared.size, depth: shared.depth });
+                Self { entries: Entries::new(list), known, shell: None }
+            }
+            None => {
+                let mut list = Vec::with_capacity(8 + more);
+                list.extend(object.entries().map(|(key, value)| (key, value.to_value())));
+                Self { entries: Entries::new(list), known: None, shell: None }
+            }
+        }
+    }
+
     /// Takes over the entries of `object`: without copying when nobody else holds it. `None` when it is no object.
     #[must_use]
     pub fn from_value(object: Value) -> Option<Self> {
@@ -180,14 +197,7 @@ impl ObjectBuilder {
                 None => Self { entries: shared.entries.clone(), known, shell: None },
             });
         }
-        match object.view() {
-            View::Object(entries) => {
-                let mut list = Vec::with_capacity(8);
-                list.extend(entries.entries().map(|(key, value)| (key, ValueRef::to_value(value))));
-                Some(Self { entries: Entries::new(list), known: None, shell: None })
-            }
-            _ => None,
-        }
+        object.as_object().map(|entries| Self::copy_of(entries, 1))
     }
 
     /// Sets `key`, in its old place if it is there already, else behind the others.

@@ -2,7 +2,7 @@
 
 use triomphe::Arc;
 
-use super::{Document, NodeKind, Number, Repr, Text, Value, text::repr_as_str};
+use super::{Document, NodeKind, Number, Repr, Text, Value, object::Object, text::repr_as_str};
 
 /// A borrowed value. `Copy`; walking with it counts no references.
 #[derive(Clone, Copy)]
@@ -311,6 +311,15 @@ impl<'a> ObjectView<'a> {
             Entry::Built((key, value)) => (key.as_str(), value.as_ref()),
             Entry::Node(document, place) => (document.string(place), ValueRef::node(document, document.next(place))),
         })
+    }
+
+    /// The built object that this is; `None` for a parsed one.
+    #[inline]
+    pub(super) fn as_built(self) -> Option<&'a Object> {
+        match self.0 {
+            Borrowed::Built(Value(Repr::Object(object))) => Some(object),
+            _ => None,
+        }
     }
 
     /// Keys, shared, and values in order.

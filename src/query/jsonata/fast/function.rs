@@ -233,10 +233,7 @@ impl Merge {
         meter.charge(count)?;
         meter.built(count * size_of::<(Text, Value)>())?;
         match &mut self.merged {
-            None => {
-                let merged = self.merged.insert(ObjectBuilder::with_capacity(count + MORE_MEMBERS));
-                members.entries().for_each(|(key, member)| merged.push(key, member.to_value()));
-            }
+            None => self.merged = Some(ObjectBuilder::copy_of(members, MORE_MEMBERS)),
             Some(merged) => members.entries().for_each(|(key, member)| merged.insert(key, member.to_value())),
         }
         Ok(())
