@@ -11,6 +11,7 @@ mod connection;
 mod driver;
 mod endpoint;
 mod failure;
+mod idle_thread;
 mod load;
 mod machine;
 mod process;

@@ -90,11 +90,11 @@ fn answer(api: &Api, request: LargeRequest) {
 }
 
 impl ReplyToCome {
-    /// The reply when it is there, its body appended to `body`; `None` when the background has ended without.
+    /// The reply when it is there, its body in place of `body`, which is empty; `None` when the background has ended without.
     pub(super) fn poll(&mut self, context: &mut TaskContext<'_>, body: &mut Vec<u8>) -> Poll<Option<Reply>> {
         Pin::new(&mut self.0).poll(context).map(|made| {
             let (reply, text) = made.ok()?;
-            body.extend_from_slice(&text);
+            *body = text;
             Some(reply)
         })
     }

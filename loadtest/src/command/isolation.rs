@@ -13,6 +13,7 @@ use crate::command::server_command::ServerCommand;
 use crate::command::sides::{Side, start_server};
 use crate::endpoint::Endpoint;
 use crate::failure::{Context, Failure};
+use crate::idle_thread::give_way;
 use crate::machine::Machine;
 use crate::reply::{self, Verdict};
 use crate::report::{self, LoadReport, duration_text, median};
@@ -30,8 +31,6 @@ use std::time::Duration;
 const ITEMS: u64 = 10_000;
 /// How many of them run at once.
 const CONCURRENCY: u64 = 40;
-/// How nice the thread is that starts Maps.
-const NICENESS: i32 = 19;
 /// How long what disturbs may take to end once it should have.
 const REST: Duration = Duration::from_secs(30);
 
@@ -177,7 +176,7 @@ impl Disturbance {
             let mapping = self.map.as_ref().map(|request| {
                 scope.spawn(|| -> Result<(), Failure> {
                     // Reading the results is no part of what is measured, and must not disturb the client that measures.
-                    rustix::process::nice(NICENESS).context(|| "making a thread nice".to_owned())?;
+                    give_way()?;
                     while !stop.load(Ordering::Relaxed) {
                         run_map(&self.endpoint, request, false)?;
                         maps.fetch_add(1, Ordering::Relaxed);

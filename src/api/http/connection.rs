@@ -10,6 +10,9 @@
 //! the end of the queue before it sends them. Sending wakes the client, which may well take the core away; so what came
 //! together is answered together first, with everything it takes still in the caches.
 //!
+//! What is large is read and sent in pieces, and after each the shard looks for what has come on other connections: they wait for
+//! one piece, not for all of a reply.
+//!
 //! Deadlines cost a request two stores into cells and no timer: a sweep once a second compares when each connection entered
 //! its phase with what the phase may take. So slow heads, slow bodies, clients that do not read their replies, and idle
 //! connections all end the same way, late by a second at most.
@@ -19,9 +22,9 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
-    io,
-    pin::Pin,
+    future::{Future, poll_fn},
+    io::{self, IoSlice},
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -31,15 +34,18 @@ use slab::Slab;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::yield_now,
 };
 
 use super::{
     Service, Waiting,
     exchange::{Exchange, Turn},
     reply::Replies,
+    unsent::Unsent,
 };
 use crate::model::quota::{
-    MAX_DISCARDED_BYTES, MAX_LINGER_SECONDS, MAX_READ_AHEAD_BYTES, MAX_REQUEST_BODY_SECONDS, MAX_REQUEST_HEAD_SECONDS,
+    MAX_DISCARDED_BYTES, MAX_LINGER_SECONDS, MAX_PIECE_BYTES, MAX_READ_AHEAD_BYTES, MAX_REQUEST_BODY_SECONDS,
+    MAX_REQUEST_HEAD_SECONDS,
 };
 
 /// How often connections are looked at.
@@ -120,9 +126,9 @@ pub(in crate::api) struct Connections {
     /// Sweeps so far, which are seconds.
     clock: Cell<u64>,
     buffers: RefCell<Buffers>,
-    /// Writes of replies so far.
+    /// How many bytes each write of replies had, of those so far.
     #[cfg(test)]
-    writes: Cell<u64>,
+    writes: RefCell<Vec<usize>>,
 }
 
 impl Connections {
@@ -134,7 +140,7 @@ impl Connections {
             clock: Cell::default(),
             buffers: RefCell::new(buffers),
             #[cfg(test)]
-            writes: Cell::default(),
+            writes: RefCell::default(),
         }
     }
 
@@ -149,8 +155,7 @@ impl Connections {
             service,
             exchange: Exchange::new(),
             held: Vec::new(),
-            unsent: Vec::new(),
-            sent: 0,
+            unsent: Unsent::default(),
             state: State::Reads,
             finishing: false,
         };
@@ -220,9 +225,7 @@ struct Connection<'a, S: Service> {
     exchange: Exchange,
     /// What has been read and not been taken.
     held: Vec<u8>,
-    /// Replies that the socket has not taken whole, and how much of them it has.
-    unsent: Vec<u8>,
-    sent: usize,
+    unsent: Unsent,
     state: State<S::Waiting>,
     finishing: bool,
 }
@@ -247,6 +250,8 @@ enum Round {
     Done,
     /// There are replies, to be sent when others have been read.
     Replied,
+    /// A piece of what is large has been read or sent, and others are to have their turn before the next.
+    Moved,
     Ended,
 }
 
@@ -264,6 +269,12 @@ impl<S: Service> Connection<'_, S> {
             match self.round(context) {
                 Poll::Ready(Ok(Round::Done)) => {}
                 Poll::Ready(Ok(Round::Replied)) => break,
+                Poll::Ready(Ok(Round::Moved)) => {
+                    self.control.wake_by(context.waker());
+                    // This wakes when sockets have been looked at. Waking now would let this connection go on before any that
+                    // nobody knows yet to have something to say.
+                    return pin!(yield_now()).poll(context);
+                }
                 // An error means that the client went away.
                 Poll::Ready(Ok(Round::Ended) | Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {
@@ -280,6 +291,9 @@ impl<S: Service> Connection<'_, S> {
     fn round(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Round>> {
         if !self.unsent.is_empty() {
             ready!(self.flush(context))?;
+            if !self.unsent.is_empty() {
+                return Poll::Ready(Ok(Round::Moved));
+            }
         }
         match &mut self.state {
             State::Reads => self.read(context),
@@ -313,11 +327,11 @@ impl<S: Service> Connection<'_, S> {
         }
         if !self.held.is_empty() {
             self.held.extend_from_slice(&input[..read]);
-            return Poll::Ready(Ok(self.take_held(replies)));
+            return Poll::Ready(Ok(after_read(read, self.take_held(replies))));
         }
         let (taken, turn) = self.exchange.take(&input[..read], self.service, replies);
         self.held.extend_from_slice(&input[taken..read]);
-        Poll::Ready(Ok(self.reply(turn, replies)))
+        Poll::Ready(Ok(after_read(read, self.reply(turn, replies))))
     }
 
     /// Goes on with what has been read before.
@@ -377,15 +391,21 @@ impl<S: Service> Connection<'_, S> {
         Round::Replied
     }
 
-    /// Sends replies, with one write unless the socket takes less than all of them.
+    /// Sends the next piece of replies with one write: all of them, unless they are large or the socket takes less.
     fn flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.unsent.len() {
-            #[cfg(test)]
-            self.connections.writes.set(self.connections.writes.get() + 1);
-            self.sent += ready!(Pin::new(&mut self.socket).poll_write(context, &self.unsent[self.sent..]))?;
+        let (replies, large) = self.unsent.piece();
+        let socket = Pin::new(&mut self.socket);
+        let sent = if large.is_empty() {
+            ready!(socket.poll_write(context, replies))?
+        } else {
+            ready!(socket.poll_write_vectored(context, &[IoSlice::new(replies), IoSlice::new(large)]))?
+        };
+        #[cfg(test)]
+        self.connections.writes.borrow_mut().push(sent);
+        self.unsent.advance(sent);
+        if self.unsent.is_empty() {
+            self.connections.buffers.borrow_mut().replies.give_back(std::mem::take(&mut self.unsent));
         }
-        self.sent = 0;
-        self.connections.buffers.borrow_mut().replies.give_back(std::mem::take(&mut self.unsent));
         Poll::Ready(Ok(()))
     }
 
@@ -414,6 +434,11 @@ fn read_into(socket: &mut TcpStream, context: &mut Context<'_>, input: &mut [u8]
     let mut buffer = ReadBuf::new(input);
     ready!(Pin::new(socket).poll_read(context, &mut buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// What follows on a round that has read so much.
+fn after_read(read: usize, round: Round) -> Round {
+    if round == Round::Done && read >= MAX_PIECE_BYTES { Round::Moved } else { round }
 }
 
 /// Gives memory back that holds nothing: most requests come whole, and an idle connection is to cost little.

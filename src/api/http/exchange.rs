@@ -6,7 +6,7 @@ use super::{
     head::{self, Framing, Head, Parsed, Refusal},
     reply::{ContentType, Persistence, Replies, Reply},
 };
-use crate::model::quota::{MAX_REQUEST_BYTES, MAX_UNSENT_BYTES};
+use crate::model::quota::MAX_REQUEST_BYTES;
 
 /// What an exchange does when it has taken what there is.
 pub(super) enum Turn<Waiting> {
@@ -76,7 +76,7 @@ impl Exchange {
     ) -> (usize, Turn<S::Waiting>) {
         let mut at = 0;
         loop {
-            if replies.bytes.len() >= MAX_UNSENT_BYTES {
+            if replies.are_full() {
                 return (at, Turn::Full);
             }
             let rest = &bytes[at..];

@@ -11,7 +11,8 @@
 //! Requests of one connection are answered in their order, each before the next is begun: they have effects, and a server must
 //! not reorder those (RFC 9112, section 9.3.2). A request whose answer has to be waited for holds up its own connection, no
 //! other. How much of what is behind it is read is bounded by `MAX_READ_AHEAD_BYTES`, how much is answered before any of it is
-//! sent by `MAX_UNSENT_BYTES`.
+//! sent by `MAX_UNSENT_BYTES`. A large reply is sent from where it was made, in pieces of `MAX_PIECE_BYTES`, and between two of
+//! them all other connections of the shard have a turn.
 
 mod chunked;
 mod connection;
@@ -20,6 +21,7 @@ mod head;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod unsent;
 
 use std::task::{Context, Poll};
 

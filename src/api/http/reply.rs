@@ -1,6 +1,11 @@
 //! Replies, written by hand: what is the same for all of them is one constant.
 
-use crate::model::{execution::uuid_digits, time::http_date};
+use super::unsent::Unsent;
+use crate::model::{
+    execution::uuid_digits,
+    quota::{MAX_PIECE_BYTES, MAX_UNSENT_BYTES},
+    time::http_date,
+};
 
 /// Memory that is kept for replies from one to the next, in bytes.
 const MAX_KEPT_BYTES: usize = 65_536;
@@ -47,6 +52,8 @@ pub(super) enum Persistence {
 pub(super) struct Replies {
     /// Whole replies, one behind the other.
     pub(super) bytes: Vec<u8>,
+    /// What follows on them: the body of the last one when it is large, which nobody is to copy. No reply comes behind it.
+    pub(super) large: Vec<u8>,
     /// The body of the reply that is being made.
     pub(super) body: Vec<u8>,
     /// Where other replies were before they were sent.
@@ -57,12 +64,18 @@ pub(super) struct Replies {
 
 impl Replies {
     pub(super) fn new(epoch_ms: u64) -> Self {
-        Self { bytes: Vec::new(), body: Vec::new(), spares: Vec::new(), date: http_date(epoch_ms) }
+        let (bytes, large, body, spares) = Default::default();
+        Self { bytes, large, body, spares, date: http_date(epoch_ms) }
     }
 
     /// Sets the time that replies bear.
     pub(super) fn set_date(&mut self, epoch_ms: u64) {
         self.date = http_date(epoch_ms);
+    }
+
+    /// Whether what there is has to be sent before there may be more.
+    pub(super) fn are_full(&self) -> bool {
+        !self.large.is_empty() || self.bytes.len() >= MAX_UNSENT_BYTES
     }
 
     /// Appends a reply with the body that has been made for it; the answer to HEAD only says how long that is.
@@ -97,10 +110,16 @@ impl Replies {
         out.extend_from_slice(&self.date);
         out.extend_from_slice(b"\r\n\r\n");
         if !is_head {
+            if self.body.len() > MAX_PIECE_BYTES {
+                self.large = std::mem::take(&mut self.body);
+                return;
+            }
             out.extend_from_slice(&self.body);
         }
         self.body.clear();
-        self.body.shrink_to(MAX_KEPT_BYTES);
+        if self.body.capacity() > MAX_KEPT_BYTES {
+            self.body = Vec::new();
+        }
     }
 
     /// Appends the word that a client may send its body now (RFC 9110, section 15.2.1).
@@ -109,12 +128,14 @@ impl Replies {
     }
 
     /// Hands the replies over to who sends them.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::replace(&mut self.bytes, self.spares.pop().unwrap_or_default())
+    pub(super) fn take(&mut self) -> Unsent {
+        let bytes = std::mem::replace(&mut self.bytes, self.spares.pop().unwrap_or_default());
+        Unsent::new(bytes, std::mem::take(&mut self.large))
     }
 
     /// Takes a buffer back when the replies in it are sent.
-    pub(super) fn give_back(&mut self, mut sent: Vec<u8>) {
+    pub(super) fn give_back(&mut self, sent: Unsent) {
+        let mut sent = sent.into_buffer();
         if self.spares.len() < MAX_SPARES && sent.capacity() <= MAX_KEPT_BYTES {
             sent.clear();
             self.spares.push(sent);

@@ -12,16 +12,19 @@ use super::{
     exchange::{Exchange, Turn},
     reply::Replies,
 };
-use crate::model::quota::{MAX_REQUEST_BYTES, MAX_UNSENT_BYTES};
+use crate::model::quota::{MAX_PIECE_BYTES, MAX_REQUEST_BYTES, MAX_UNSENT_BYTES};
 
 /// Answers each request with a line that names it, and remembers them; what is asked of `/later` has to be waited for, what is
-/// asked of `/never` for good, and what is asked of `/large` has a large answer.
+/// asked of `/never` for good, and what is asked of `/large` has a large answer; `/medium` is the largest that is none.
 #[derive(Default)]
 pub(super) struct Echo {
     pub(super) seen: RefCell<Vec<String>>,
 }
 
 pub(super) struct Later(Option<String>);
+
+/// Bytes of a large answer.
+pub(super) const LARGE_BYTES: usize = 4 * MAX_PIECE_BYTES;
 
 const REPLY: Reply = Reply { status: 200, content_type: ContentType::Text };
 
@@ -37,7 +40,8 @@ impl Service for Echo {
         match *path {
             b"/later" => return Answer::Later(Later(Some(seen))),
             b"/never" => return Answer::Later(Later(None)),
-            b"/large" => body.resize(MAX_UNSENT_BYTES / 4, b'.'),
+            b"/large" => body.resize(LARGE_BYTES, b'.'),
+            b"/medium" => body.resize(MAX_PIECE_BYTES, b'.'),
             _ => body.extend_from_slice(seen.as_bytes()),
         }
         Answer::Ready(REPLY)
@@ -76,6 +80,7 @@ fn talk<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Talk {
             let (taken, turn) = exchange.take(&held, &echo, &mut replies);
             held.drain(..taken);
             sent.append(&mut replies.bytes);
+            sent.append(&mut replies.large);
             match turn {
                 Turn::Wants => break,
                 Turn::Full => {}
@@ -272,7 +277,15 @@ fn replies_are_sent_before_there_are_too_many() {
     let many = large.repeat(9);
     let (echo, mut exchange, mut replies) = (Echo::default(), Exchange::new(), Replies::new(0));
     let (taken, turn) = exchange.take(&many, &echo, &mut replies);
-    assert!(taken == 4 * large.len() && matches!(turn, Turn::Full));
-    assert!(replies.bytes.len() < 2 * MAX_UNSENT_BYTES);
+    assert!(taken == large.len() && matches!(turn, Turn::Full), "nothing comes behind a large one");
+    assert!(replies.bytes.len() < 1024 && replies.large.len() == LARGE_BYTES);
     assert_eq!(talk([&many[..]]).seen.len(), 9);
+    const MOST: usize = MAX_UNSENT_BYTES / MAX_PIECE_BYTES;
+    let medium = b"GET /medium HTTP/1.1\r\nHost: a\r\n\r\n";
+    let many = medium.repeat(2 * MOST);
+    let (echo, mut exchange, mut replies) = (Echo::default(), Exchange::new(), Replies::new(0));
+    let (taken, turn) = exchange.take(&many, &echo, &mut replies);
+    assert!(taken == MOST * medium.len() && matches!(turn, Turn::Full));
+    assert!(replies.bytes.len() < 2 * MAX_UNSENT_BYTES && replies.large.is_empty());
+    assert_eq!(talk([&many[..]]).seen.len(), 2 * MOST);
 }

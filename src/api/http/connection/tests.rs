@@ -8,7 +8,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{api::http::tests::Echo, model::quota::MAX_UNSENT_BYTES};
+use crate::{
+    api::http::tests::{Echo, LARGE_BYTES},
+    model::quota::MAX_REQUEST_BYTES,
+};
 
 /// A connection with a client at its other end, and time that passes at once where nothing happens.
 struct Talk {
@@ -32,6 +35,16 @@ impl Talk {
             spawn_local(async move { server.serve(socket, &*service).await });
             script(Talk { client, connections, echo, begin: Instant::now() }).await;
         });
+    }
+
+    /// The client of another connection to the same shard.
+    async fn another(&self) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let (socket, _) = listener.accept().await.expect("a connection");
+        let (server, service) = (self.connections.clone(), self.echo.clone());
+        spawn_local(async move { server.serve(socket, &*service).await });
+        client
     }
 
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -156,7 +169,7 @@ fn large_replies_come_whole_and_in_order() {
             reader.read_buf(&mut received).await.expect("the server writes");
             let text = std::str::from_utf8(&received).expect("replies are text");
             let Some((large, rest)) = text.split_once(small) else { continue };
-            assert_eq!(large.matches('.').count(), 2 + MAX_UNSENT_BYTES / 4, "two are versions of HTTP");
+            assert_eq!(large.matches('.').count(), 2 + LARGE_BYTES, "two are versions of HTTP");
             assert_eq!(large.matches("HTTP/1.1 200 OK\r\n").count(), 2);
             received = rest.as_bytes().to_vec();
             left -= 1;
@@ -172,7 +185,51 @@ fn what_came_in_one_read_is_answered_in_one_write() {
         let read = talk.client.read(&mut received).await.expect("replies");
         let text = String::from_utf8_lossy(&received[..read]);
         assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 16, "{text}");
-        assert_eq!(talk.connections.writes.get(), 1);
+        assert_eq!(talk.connections.writes.borrow().len(), 1);
+    });
+}
+
+#[test]
+fn others_are_answered_between_the_pieces_of_a_large_reply() {
+    Talk::hold(async |mut talk| {
+        let mut other = talk.another().await;
+        talk.send(get("/large")).await;
+        // The other connection has nothing to say before this one has its first piece.
+        let mut first = vec![0; MAX_PIECE_BYTES];
+        talk.client.read_exact(&mut first).await.expect("a piece");
+        other.write_all(get("/small").as_bytes()).await.expect("the server reads");
+        let mut small = [0; 12];
+        other.read_exact(&mut small).await.expect("a reply");
+        let mut rest = vec![0; LARGE_BYTES - MAX_PIECE_BYTES];
+        talk.client.read_exact(&mut rest).await.expect("the other pieces");
+        let writes = talk.connections.writes.borrow();
+        let place = writes.iter().position(|bytes| *bytes < 256).expect("a small reply");
+        assert!((1..writes.len() - 1).contains(&place), "{writes:?}");
+        assert!(writes.iter().all(|bytes| *bytes <= MAX_PIECE_BYTES), "{writes:?}");
+    });
+}
+
+#[test]
+fn others_are_answered_while_a_large_request_comes_in() {
+    Talk::hold(async |talk| {
+        let mut other = talk.another().await;
+        let body = vec![b'x'; MAX_REQUEST_BYTES];
+        let large = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (mut reader, mut writer) = talk.client.into_split();
+        other.write_all(get("/first").as_bytes()).await.expect("the server reads");
+        spawn_local(async move {
+            writer.write_all(&[large.into_bytes(), body].concat()).await.expect("the server reads");
+            std::mem::forget(writer);
+        });
+        let mut answered = 0;
+        while talk.echo.seen.borrow().iter().all(|seen| seen.starts_with("GET")) {
+            let mut small = [0; 1024];
+            assert!(other.read(&mut small).await.expect("a reply") > 0);
+            answered += 1;
+            other.write_all(get("/next").as_bytes()).await.expect("the server reads");
+        }
+        assert!(answered >= 4, "{answered}");
+        assert!(reader.read(&mut [0; 12]).await.expect("a reply") > 0);
     });
 }
 
