@@ -77,8 +77,7 @@ pub const MAX_REQUEST_HEAD_BYTES: usize = 32_768;
 pub const MAX_READ_AHEAD_BYTES: usize = 65_536;
 /// Bytes of replies to requests that came together which are sent before more of these are answered: ours.
 pub const MAX_UNSENT_BYTES: usize = 262_144;
-/// Bytes of replies that are sent at once, and of a request after whose coming in other connections have their turn: ours. To send
-/// as much takes some 10 µs, the client's part on the same machine included.
+/// Bytes of replies that are sent at once, and of a request after whose coming in other connections have their turn: ours.
 pub const MAX_PIECE_BYTES: usize = 16_384;
 /// Bytes of extensions and trailers in a body that comes in chunks: ours.
 pub const MAX_CHUNK_EXTENSION_BYTES: usize = 4096;
