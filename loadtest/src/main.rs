@@ -11,7 +11,6 @@ mod connection;
 mod driver;
 mod endpoint;
 mod failure;
-mod idle_thread;
 mod load;
 mod machine;
 mod process;

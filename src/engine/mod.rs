@@ -12,7 +12,8 @@ mod expression;
 mod failure;
 mod fields;
 mod fork;
-mod idle_thread;
+#[doc(hidden)]
+pub mod idle_thread;
 mod invocation;
 mod mailbox;
 mod parked;

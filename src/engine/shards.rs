@@ -232,7 +232,8 @@ impl Engine {
             };
             let thread = Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
                 if is_background {
-                    give_way();
+                    // Where the system refuses, the background competes as an equal.
+                    let _ = give_way();
                 }
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&event_loop, Shard::new(index, shared, seed).run());

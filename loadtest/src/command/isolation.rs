@@ -13,7 +13,6 @@ use crate::command::server_command::ServerCommand;
 use crate::command::sides::{Side, start_server};
 use crate::endpoint::Endpoint;
 use crate::failure::{Context, Failure};
-use crate::idle_thread::give_way;
 use crate::machine::Machine;
 use crate::reply::{self, Verdict};
 use crate::report::{self, LoadReport, duration_text, median};
@@ -21,6 +20,7 @@ use crate::request;
 use crate::terminal;
 use crate::workload::{BuiltIn, Workload};
 use clap::Args;
+use expressway::engine::idle_thread::give_way;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -176,7 +176,7 @@ impl Disturbance {
             let mapping = self.map.as_ref().map(|request| {
                 scope.spawn(|| -> Result<(), Failure> {
                     // Reading the results is no part of what is measured, and must not disturb the client that measures.
-                    give_way()?;
+                    give_way().context(|| "making a thread an idle one".to_owned())?;
                     while !stop.load(Ordering::Relaxed) {
                         run_map(&self.endpoint, request, false)?;
                         maps.fetch_add(1, Ordering::Relaxed);
