@@ -57,7 +57,12 @@ pub struct SimClock {
 impl SimClock {
     /// Moves time on.
     pub fn advance_ms(&self, milliseconds: u64) {
-        self.microseconds.fetch_add(milliseconds * 1000, Ordering::Relaxed);
+        self.advance_us(milliseconds * 1000);
+    }
+
+    /// Moves time on by less than a millisecond, or more.
+    pub fn advance_us(&self, microseconds: u64) {
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
     }
 }
 

@@ -201,6 +201,21 @@ fn waits_end_in_their_order_and_not_before_their_time() {
 }
 
 #[test]
+fn no_wait_is_shorter_than_it_says() {
+    let clock = SimClock::default();
+    let runtime = builder().shards(1).clock(Arc::new(clock.clone())).build().unwrap();
+    let machine = runtime.publish("wait", WAIT).unwrap();
+    clock.advance_us(900);
+    let completion = runtime.start(&machine, Value::from(1)).unwrap();
+    poke(&runtime);
+    clock.advance_us(999_100);
+    poke(&runtime);
+    assert_eq!(runtime.executions_in_flight(), 1, "a second on the clock's milliseconds, which is 0.9 ms less");
+    advance(&runtime, &clock, 1);
+    assert_eq!(outcome(completion).status, ExecutionStatus::Succeeded);
+}
+
+#[test]
 fn a_late_answer_is_not_heard() {
     let clock = SimClock::default();
     let (calls, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));

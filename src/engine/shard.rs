@@ -304,8 +304,9 @@ impl Shard {
     }
 
     fn set_timer(&self, key: ExecutionKey, signal: Signal, after_ms: u64, kind: TimerKind) {
-        // A back-off may have grown beyond all numbers.
-        let deadline_ms = self.0.shared.monotonic_ms().saturating_add(after_ms);
+        // From the end of the millisecond that it is, so that no wait is shorter than it says. A back-off may have grown beyond
+        // all numbers.
+        let deadline_ms = self.0.shared.clock.monotonic_us().div_ceil(1000).saturating_add(after_ms);
         let core = &mut *self.0.core.borrow_mut();
         let Some(running) = core.executions.get_mut(key) else {
             return;
