@@ -61,6 +61,28 @@ pub struct CreateStateMachine {
     pub tags: Vec<Tag>,
 }
 
+/// A request for a machine that may be created, if its name is free.
+pub(crate) struct CheckedRequest {
+    request: CreateStateMachine,
+    tags: Vec<Tag>,
+    checked: CheckedDefinition,
+}
+
+impl CreateStateMachine {
+    /// Checks all that does not depend on other machines, and compiles the definition: most of the work, which many threads may
+    /// do for as many machines.
+    ///
+    /// # Errors
+    /// As [`Registry::create`].
+    pub(crate) fn check(self) -> Result<CheckedRequest, RegistryError> {
+        check_name(&self.name)?;
+        self.logging.check()?;
+        let tags = tag::merge(&[], &self.tags)?;
+        let checked = check_definition(&self.definition, self.machine_type)?;
+        Ok(CheckedRequest { request: self, tags, checked })
+    }
+}
+
 /// What UpdateStateMachine asks for: what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct UpdateStateMachine {
@@ -140,10 +162,15 @@ impl Registry {
     /// Names, definitions, logging configurations and tags that AWS would refuse;
     /// [`RegistryError::StateMachineAlreadyExists`] when the name is another machine's.
     pub fn create(&self, request: CreateStateMachine) -> Result<Arc<StateMachineRecord>, RegistryError> {
-        check_name(&request.name)?;
-        request.logging.check()?;
-        let tags = tag::merge(&[], &request.tags)?;
-        let checked = check_definition(&request.definition, request.machine_type)?;
+        self.create_checked(request.check()?)
+    }
+
+    /// Creates a machine whose request is fine so far: what is left of [`Registry::create`].
+    ///
+    /// # Errors
+    /// [`RegistryError::StateMachineAlreadyExists`], and when there are too many machines.
+    pub(crate) fn create_checked(&self, checked: CheckedRequest) -> Result<Arc<StateMachineRecord>, RegistryError> {
+        let CheckedRequest { request, tags, checked } = checked;
         if self.machines.len() >= MAX_STATE_MACHINES {
             return Err(RegistryError::StateMachineLimitExceeded(MAX_STATE_MACHINES));
         }

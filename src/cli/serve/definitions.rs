@@ -6,8 +6,14 @@
 use std::{
     collections::BTreeSet,
     fs,
+    num::NonZero,
+    panic::resume_unwind,
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::{self, available_parallelism},
     time::Duration,
 };
 
@@ -17,7 +23,7 @@ use super::report;
 use crate::{
     cli::{render::render, simulation::Simulation},
     model::{machine_type::MachineType, quota::MAX_DEFINITION_BYTES},
-    registry::{CreateStateMachine, RegistryError, UpdateStateMachine},
+    registry::{CheckedRequest, CreateStateMachine, RegistryError, StateMachineRecord, UpdateStateMachine},
     runtime::Runtime,
 };
 
@@ -25,6 +31,10 @@ use crate::{
 const SUFFIX: &str = ".asl.json";
 /// How long a directory must be quiet before changed files are read: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(50);
+/// Most threads that read definitions when the server starts.
+const MAX_READERS: usize = 16;
+/// Fewer files than this are not worth a thread.
+const MIN_SHARE: usize = 32;
 /// Most changed files that are remembered at once; beyond, the directory is read as a whole.
 const MAX_CHANGED: usize = 10_000;
 
@@ -62,8 +72,11 @@ impl Definitions {
         let watcher = watcher.and_then(watch).map_err(|error| {
             report(&format!("--definitions {}: changes are not seen: {error}", machines.directory.display()));
         });
-        for path in machines.files()? {
-            machines.publish(&path);
+        let files: Vec<_> = machines.files()?.into_iter().collect();
+        // Reading and checking is most of the work; creating goes by name, as lists show machines in the order of creation.
+        let read = on_all_cores(&files, |path| machines.read(path));
+        for (path, read) in files.iter().zip(read) {
+            machines.create(path, read);
         }
         Ok(Self { machines, watcher: watcher.ok(), changes })
     }
@@ -73,7 +86,7 @@ impl Definitions {
         let Self { machines, watcher, changes } = self;
         if watcher.is_some() {
             let follow = move || machines.follow(&changes);
-            if let Err(error) = std::thread::Builder::new().name("definitions".into()).spawn(follow) {
+            if let Err(error) = thread::Builder::new().name("definitions".into()).spawn(follow) {
                 report(&format!("changes of definitions are not seen: {error}"));
             }
         }
@@ -102,44 +115,70 @@ impl Machines {
         Ok(files)
     }
 
+    /// Reads and checks the definition of a machine that is new.
+    fn read(&self, path: &Path) -> Result<Read, String> {
+        let definition = read_definition(path)?;
+        let request = CreateStateMachine {
+            name: machine_name(path).unwrap_or_default().to_owned(),
+            definition: definition.clone(),
+            role_arn: format!("arn:aws:iam::{}:role/expressway", self.runtime.registry().home().account),
+            machine_type: MachineType::Express,
+            ..CreateStateMachine::default()
+        };
+        Ok(Read { definition, checked: request.check() })
+    }
+
+    /// Creates the machine of a file that has been read.
+    fn create(&self, path: &Path, read: Result<Read, String>) {
+        match read {
+            Ok(Read { definition, checked }) => {
+                let created = checked.and_then(|checked| self.runtime.registry().create_checked(checked));
+                self.tell(path, &definition, created, "not created");
+            }
+            Err(error) => report(&format!("{}: {error}", path.display())),
+        }
+    }
+
     /// Creates or updates the machine of a file.
     fn publish(&self, path: &Path) {
         let Some(name) = machine_name(path) else { return };
+        let registry = self.runtime.registry();
+        let arn = registry.home().state_machine_arn(name);
+        let Some(known) = registry.get(&arn) else { return self.create(path, self.read(path)) };
         let definition = match read_definition(path) {
             Ok(text) => text,
             Err(error) => return report(&format!("{}: {error}", path.display())),
         };
-        let registry = self.runtime.registry();
-        let arn = registry.home().state_machine_arn(name);
-        let known = registry.get(&arn);
-        if known.as_ref().is_some_and(|record| *record.definition == *definition) {
+        if *known.definition == *definition {
             return;
         }
-        let published = if known.is_some() {
-            registry.update(
-                &arn,
-                UpdateStateMachine { definition: Some(definition.clone()), ..UpdateStateMachine::default() },
-            )
-        } else {
-            registry.create(CreateStateMachine {
-                name: name.to_owned(),
-                definition: definition.clone(),
-                role_arn: format!("arn:aws:iam::{}:role/expressway", registry.home().account),
-                machine_type: MachineType::Express,
-                ..CreateStateMachine::default()
-            })
-        };
-        let program = published.as_ref().ok().and_then(|record| record.program.as_ref());
-        for warning in program.map(|program| self.simulation.warnings(name, program)).unwrap_or_default() {
-            report(&warning);
+        let request = UpdateStateMachine { definition: Some(definition.clone()), ..UpdateStateMachine::default() };
+        let updated = registry.update(&arn, request);
+        let is_updated = updated.is_ok();
+        self.tell(path, &definition, updated, "the last good version goes on serving");
+        if is_updated {
+            report(&format!("{}: updated {arn}", path.display()));
         }
+    }
+
+    /// Reports what there is to say of a definition; `otherwise` is what becomes of one that is not valid.
+    fn tell(
+        &self,
+        path: &Path,
+        definition: &str,
+        published: Result<Arc<StateMachineRecord>, RegistryError>,
+        otherwise: &str,
+    ) {
         match published {
-            Ok(_) if known.is_some() => report(&format!("{}: updated {arn}", path.display())),
-            Ok(_) => {}
+            Ok(record) => {
+                let warnings = |program| self.simulation.warnings(&record.identity.name, program);
+                for warning in record.program.as_deref().map(warnings).unwrap_or_default() {
+                    report(&warning);
+                }
+            }
             Err(RegistryError::InvalidDefinition { diagnostics, .. }) => {
-                let rest = if known.is_some() { "the last good version goes on serving" } else { "not created" };
-                let rendered = render(&path.display().to_string(), &definition, &diagnostics, false);
-                report(&format!("{}: {rest}\n{}", path.display(), rendered.trim_end()));
+                let rendered = render(&path.display().to_string(), definition, &diagnostics, false);
+                report(&format!("{}: {otherwise}\n{}", path.display(), rendered.trim_end()));
             }
             Err(error) => report(&format!("{}: {error}", path.display())),
         }
@@ -173,6 +212,24 @@ impl Machines {
             }
         }
     }
+}
+
+/// A definition that was read, and what its machine is to be.
+struct Read {
+    definition: String,
+    checked: Result<CheckedRequest, RegistryError>,
+}
+
+/// What `work` makes of each item, in their order, with all cores.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = available_parallelism().map_or(1, NonZero::get).min(MAX_READERS);
+    let share = items.len().div_ceil(threads).max(MIN_SHARE);
+    let work = &work;
+    thread::scope(|scope| {
+        let started: Vec<_> =
+            items.chunks(share).map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>())).collect();
+        started.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 /// The text of a definition file, which is refused unread when it is too long to be one.
