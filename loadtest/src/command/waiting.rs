@@ -31,6 +31,8 @@ const CONNECTIONS: usize = 64;
 const PIPELINE: usize = 16;
 /// Most executions.
 const MAX_COUNT: u64 = 100_000_000;
+/// Executions that wait and end before anything is measured.
+const WARM_UP: u64 = 10_000;
 /// Longest wait; Express ends every execution after 5 minutes.
 const MAX_WAIT_S: u64 = 290;
 /// Most executions of one timer check; each has a connection of its own.
@@ -119,6 +121,7 @@ pub(crate) fn run(arguments: &WaitingArguments) -> Result<Finding, Failure> {
     let waiting = Waiting { arguments, endpoint, process, state_machine_arn, input };
 
     let idle_lateness = waiting.check_timers("timers, idle")?;
+    waiting.warm_up()?;
     let before = waiting.resident_bytes()?;
     let (tally, started_in) = waiting.start_all()?;
     let since_last_start = clock::now();
@@ -256,6 +259,15 @@ impl Waiting<'_> {
             max_requests: count,
             request_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Has some executions wait and end, so that the code and the buffers of that are in memory before as they are after.
+    fn warm_up(&self) -> Result<(), Failure> {
+        let count = self.arguments.count.min(WARM_UP);
+        let plan = self.plan(Action::StartExecution, TIMER_CHECK_S, count, CONNECTIONS, PIPELINE);
+        drive_with_progress(&plan, None, "warming up", self.arguments.quiet)?;
+        clock::pause(Duration::from_secs(TIMER_CHECK_S) + GRACE);
+        Ok(())
     }
 
     /// Starts all executions; returns the counts and how long it took.
