@@ -18,7 +18,7 @@ pub(super) struct Object {
     depth: u32,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Entries {
     list: Vec<(Text, Value)>,
     /// Places in `list` by the hash of the key; empty up to [`INDEX_THRESHOLD`] entries.
@@ -120,6 +120,10 @@ impl Object {
         self.entries.find(key).map(|place| &self.entries.list[place].1)
     }
 
+    fn measures(&self) -> Measures {
+        Measures { size: self.size, depth: self.depth }
+    }
+
     #[inline]
     pub(super) fn size(&self) -> usize {
         self.size
@@ -173,12 +177,7 @@ impl ObjectBuilder {
     /// A copy of an object, with room for so many more entries.
     pub(crate) fn copy_of(object: ObjectView<'_>, more: usize) -> Self {
         match object.as_built() {
-            Some(shared) => {
-                let mut list = Vec::with_capacity(shared.entries.list.len() + more);
-                list.extend(shared.entries.list.iter().cloned());
-                let known = Some(Measures { size: shared.size, depth: shared.depth });
-                Self { entries: Entries::new(list), known, shell: None }
-            }
+            Some(shared) => Self::copy_of_built(shared, more),
             None => {
                 let mut list = Vec::with_capacity(8 + more);
                 list.extend(object.entries().map(|(key, value)| (key, value.to_value())));
@@ -187,14 +186,21 @@ impl ObjectBuilder {
         }
     }
 
+    fn copy_of_built(shared: &Object, more: usize) -> Self {
+        let mut list = Vec::with_capacity(shared.entries.list.len() + more);
+        list.extend(shared.entries.list.iter().cloned());
+        let entries = Entries { list, index: shared.entries.index.clone() };
+        Self { entries, known: Some(shared.measures()), shell: None }
+    }
+
     /// Takes over the entries of `object`: without copying when nobody else holds it. `None` when it is no object.
     #[must_use]
     pub fn from_value(object: Value) -> Option<Self> {
         if let Repr::Object(mut shared) = object.0 {
-            let known = Some(Measures { size: shared.size, depth: shared.depth });
+            let known = Some(shared.measures());
             return Some(match Arc::get_mut(&mut shared) {
                 Some(own) => Self { entries: std::mem::take(&mut own.entries), known, shell: Some(shared) },
-                None => Self { entries: shared.entries.clone(), known, shell: None },
+                None => Self::copy_of_built(&shared, 1),
             });
         }
         object.as_object().map(|entries| Self::copy_of(entries, 1))
@@ -275,11 +281,11 @@ impl ObjectBuilder {
                 Object::new(self.entries, keys)
             }
         };
-        let mut shell = self.shell;
-        match shell.as_mut().and_then(Arc::get_mut) {
+        let Some(mut shared) = self.shell else { return Value(Repr::Object(Arc::new(object))) };
+        match Arc::get_mut(&mut shared) {
             Some(empty) => *empty = object,
-            None => shell = Some(Arc::new(object)),
+            None => shared = Arc::new(object),
         }
-        shell.map_or(Value::NULL, |shared| Value(Repr::Object(shared)))
+        Value(Repr::Object(shared))
     }
 }

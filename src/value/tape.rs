@@ -311,6 +311,7 @@ fn find_plain<S: Slot>(slots: &[S], mut place: usize, key: &[u8], text: &[u8]) -
     }
 }
 
+/// As [`find_plain`], in a document that has escapes somewhere: a key with escapes has a second slot.
 #[cold]
 fn find_any<S: Slot>(
     slots: &[S],
@@ -323,9 +324,10 @@ fn find_any<S: Slot>(
     while let Some(name) = slots.get(place) {
         let has_escapes = name.kind_number() == NodeKind::EscapedString as usize;
         let value = place as u32 + 1 + u32::from(has_escapes);
-        let is_wanted = match has_escapes {
-            true => is_escaped(place as u32),
-            false => name.without_start() == plain && is_key(name.start(), key, text),
+        let is_wanted = if has_escapes {
+            is_escaped(place as u32)
+        } else {
+            name.without_start() == plain && is_key(name.start(), key, text)
         };
         if is_wanted {
             return Some(value);
